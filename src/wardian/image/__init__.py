@@ -1,0 +1,1 @@
+"""The OCI image model. No network."""

@@ -1,0 +1,1 @@
+"""What wardian keeps: content by digest, snapshots by key, caches, and the locks over them."""

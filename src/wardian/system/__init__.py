@@ -1,0 +1,1 @@
+"""Files, HTTP, processes, progress and environment variables. No word of the domain."""
