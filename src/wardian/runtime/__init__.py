@@ -1,0 +1,1 @@
+"""Containers: namespaces, root file systems, OCI runtime bundles, and the runtime that runs them."""

@@ -1,0 +1,144 @@
+"""OCI runtime bundles: the `config.json` of a run and of a build step (runtime-spec, config.md).
+
+Plain dicts in the specification's own words. On the start-up path of every run.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+USER = 1000  # the user inside; outside it is whoever runs wardian
+
+# What maintainer scripts do that only real root may: answered with success (DESIGN: root is emulated).
+# Ownership comes from the packages' metadata, not from the disk. fsync and its like cost seconds and
+# guard nothing: a build that is cut off is thrown away.
+_FAKED = [
+    "chown", "chown32", "fchown", "fchown32", "lchown", "lchown32", "fchownat", "setuid",
+    "setuid32", "setgid", "setgid32", "setreuid", "setreuid32", "setregid", "setregid32",
+    "setresuid", "setresuid32", "setresgid", "setresgid32", "setgroups", "setgroups32", "setfsuid",
+    "setfsuid32", "setfsgid", "setfsgid32", "mknod", "mknodat", "capset", "fsync", "fdatasync",
+    "sync", "syncfs", "sync_file_range",
+]  # fmt: skip
+_ROOT_CAPABILITIES = [
+    "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_SETGID", "CAP_SETUID",
+    "CAP_SYS_CHROOT", "CAP_SETFCAP",
+]  # fmt: skip
+
+# A process of real root keeps root's kernel user id inside, and with it would own these files.
+_MASKED = [
+    "/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
+    "/proc/sched_debug", "/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/sys/firmware",
+    "/sys/devices/virtual/powercap", "/sys/fs/selinux",
+]  # fmt: skip
+_READ_ONLY = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
+
+
+def mount(destination: str, source: str, *options: str, kind: str = "none") -> dict[str, Any]:
+    """One entry of `mounts`; a bind mount unless `kind` names a file system."""
+    return {"destination": destination, "source": source, "type": kind, "options": list(options)}
+
+
+def bind(source: str, destination: str, *, read_only: bool) -> dict[str, Any]:
+    """A recursive bind mount of a file or folder of the host."""
+    return mount(destination, source, "rbind", "rro" if read_only else "rw", "nosuid", "nodev")
+
+
+def run_config(
+    arguments: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    directory: str,
+    terminal: bool,
+    mounts: Sequence[Mapping[str, Any]],
+    seccomp: Mapping[str, Any],
+    network: bool,
+    name: str,
+) -> dict[str, Any]:
+    """The configuration of a program run by the user: not root, no capability, the default profile."""
+    namespaces = ["user", "mount", "ipc", "uts"] + ([] if network else ["network"])
+    return {
+        "ociVersion": "1.0.2",
+        "hostname": name,
+        "mounts": [*_system_mounts(), *mounts],
+        "process": {
+            **_process(arguments, environment, directory),
+            "terminal": terminal,
+            "user": {"uid": USER, "gid": USER, "umask": 0o022},
+            "capabilities": {},
+        },
+        "linux": {
+            "namespaces": [{"type": kind} for kind in namespaces],
+            "uidMappings": [{"containerID": USER, "hostID": 0, "size": 1}],
+            "gidMappings": [{"containerID": USER, "hostID": 0, "size": 1}],
+            "maskedPaths": _MASKED,
+            "readonlyPaths": _READ_ONLY,
+            "seccomp": seccomp,
+        },
+    }
+
+
+def root_config(
+    arguments: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    directory: str = "/",
+    terminal: bool = False,
+    mounts: Sequence[Mapping[str, Any]] = (),
+    network: bool = False,
+    name: str = "build",
+) -> dict[str, Any]:
+    """The configuration of a step that believes itself root: one id mapped, the rest emulated."""
+    namespaces = ["mount", "ipc", "uts"] + ([] if network else ["network"])
+    return {
+        "ociVersion": "1.0.2",
+        "hostname": name,
+        "mounts": [*_system_mounts(), *mounts],
+        "process": {
+            **_process(arguments, environment, directory),
+            "terminal": terminal,
+            "user": {"uid": 0, "gid": 0, "umask": 0o022},
+            "capabilities": dict.fromkeys(("bounding", "effective", "permitted"), _ROOT_CAPABILITIES),
+        },
+        "linux": {
+            "namespaces": [{"type": kind} for kind in namespaces],
+            "maskedPaths": _MASKED,
+            "readonlyPaths": _READ_ONLY,
+            "seccomp": {
+                "defaultAction": "SCMP_ACT_ALLOW",
+                "syscalls": [{"names": _FAKED, "action": "SCMP_ACT_ERRNO", "errnoRet": 0}],
+            },
+        },
+    }
+
+
+def _process(arguments: Sequence[str], environment: Mapping[str, str], directory: str) -> dict[str, Any]:
+    return {
+        "args": list(arguments),
+        "env": [f"{name}={value}" for name, value in environment.items()],
+        "cwd": directory,
+        "noNewPrivileges": True,
+    }
+
+
+def _system_mounts() -> list[dict[str, Any]]:
+    return [
+        # Bound, not mounted: the pid namespace belongs to the outer user namespace (container.py).
+        mount("/proc", "/proc", "rbind", "nosuid", "nodev", "noexec"),
+        mount("/sys", "/sys", "rbind", "rro", "nosuid", "nodev", "noexec"),
+        mount("/dev", "tmpfs", "nosuid", "strictatime", "mode=755", "size=65536k", kind="tmpfs"),
+        mount(
+            "/dev/pts",
+            "devpts",
+            "nosuid",
+            "noexec",
+            "newinstance",
+            "ptmxmode=0666",
+            "mode=0620",
+            kind="devpts",
+        ),
+        mount("/dev/shm", "shm", "nosuid", "nodev", "noexec", "mode=1777", kind="tmpfs"),
+        mount("/dev/mqueue", "mqueue", "nosuid", "nodev", "noexec", kind="mqueue"),
+    ]

@@ -1,0 +1,224 @@
+"""From a launch record to a running container: what is mounted, what is set, where changes go.
+
+A launch record is what a run needs to know of a built image, as JSON, so that a run whose inputs have not
+changed reads one small file and nothing else:
+
+    runtime, seccomp    the OCI runtime's path; the seccomp profile in the runtime-spec's words
+    layers              root folders of the snapshots, from bottom to top
+    environment         variables inside
+    mounts              [host path, path inside, read-only] of the spec
+    tasks               name -> {command, description, env}
+    folder, bytecode    the project's folder; where byte code is kept
+    apt                 a folder with apt's sources and settings, for root inside
+    name                the host name inside
+
+On the start-up path of every run: no dataclasses, no pathlib, no subprocess.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+
+from wardian.errors import RunError
+from wardian.runtime import bundle, cgroups, container
+from wardian.store import store as stores
+from wardian.system import files
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import Any
+
+    Record = Mapping[str, Any]
+
+PROJECT = "/work"
+BYTECODE = "/var/cache/pycache"
+HOME, ROOT_HOME = "/home/user", "/root"
+_CERTIFICATES = "/run/wardian/certificates"
+
+# Variables that reach the container from outside without being asked for: the terminal's, the proxies'.
+_PASSED = (
+    "TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR",
+    "http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy",
+    "HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY",
+)  # fmt: skip
+# Variables that name a file of trusted certificates; each file is mounted and the variable set to it.
+_CERTIFICATE_VARIABLES = (
+    "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "GIT_SSL_CAINFO", "AWS_CA_BUNDLE",
+    "NODE_EXTRA_CA_CERTS",
+)  # fmt: skip
+
+
+class Command:
+    """What to run and how it differs from the record's defaults."""
+
+    __slots__ = (
+        "arguments",
+        "cpus",
+        "directory",
+        "environment",
+        "keep",
+        "memory",
+        "mounts",
+        "network",
+        "root",
+        "terminal",
+    )
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        *,
+        directory: str = PROJECT,
+        environment: Mapping[str, str] | None = None,
+        mounts: Sequence[tuple[str, str, bool]] = (),
+        network: bool = True,
+        terminal: bool = False,
+        root: bool = False,
+        keep: str | None = None,
+        memory: int | None = None,
+        cpus: float | None = None,
+    ) -> None:
+        self.arguments = list(arguments)
+        self.directory = directory
+        self.environment = dict(environment or {})
+        self.mounts = list(mounts)
+        self.network = network
+        self.terminal = terminal
+        self.root = root
+        self.keep = keep
+        self.memory = memory
+        self.cpus = cpus
+
+
+def launch(
+    home: str, record: Record, command: Command, outside: Mapping[str, str], warn: Callable[[str], None]
+) -> int:
+    """Run a command in a container of the record's image; returns its exit status.
+
+    `home` is the store's folder, `outside` the environment of whoever runs; `warn` is told of limits that
+    cannot be set. Raises RunError for mounts that do not exist and HostError when the host forbids
+    containers.
+    """
+    parent = os.path.join(home, "run")
+    os.makedirs(parent, exist_ok=True)
+    folder = os.path.join(parent, secrets.token_hex(8))
+    descriptor = stores.claim(folder)
+    try:
+        with contextlib.ExitStack() as stack:
+            layers, upper = stack.enter_context(_changes(home, record, command, folder))
+            stack.enter_context(cgroups.limited(command.memory, command.cpus, warn))
+            os.mkdir(f"{folder}/bundle")
+            root = container.Root(layers, upper)
+            return container.run(
+                record["runtime"], _config(record, command, outside), root, f"{folder}/bundle"
+            )
+    finally:
+        files.remove_tree(folder)
+        stores.release(folder, descriptor)
+        stores.sweep(parent)
+
+
+@contextlib.contextmanager
+def _changes(home: str, record: Record, command: Command, folder: str) -> Iterator[tuple[list[str], str]]:
+    """The layers, and the folder that takes the root's changes: thrown away, or kept under a name."""
+    if command.keep is None:
+        os.mkdir(f"{folder}/upper", 0o755)
+        yield record["layers"], f"{folder}/upper"
+        return
+    kept = os.path.join(home, "kept", record["identity"], command.keep)
+    os.makedirs(kept, exist_ok=True)
+    descriptor = os.open(f"{kept}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield _kept_layers(kept, record), f"{kept}/upper"
+    except BlockingIOError as error:
+        raise RunError(
+            f"the kept root {command.keep!r} is in use by another run",
+            hint="wait for it, or keep another name",
+        ) from error
+    finally:
+        os.close(descriptor)
+
+
+def _kept_layers(kept: str, record: Record) -> list[str]:
+    """The layers that a kept root stands on: those of the image it was first kept with.
+
+    Changes of the layers below an overlay leave it undefined (filesystems/overlayfs, "Changes to
+    underlying filesystems"), so a kept root stays with its image when the project's moves on.
+    """
+    path = f"{kept}/layers.json"
+    if os.path.exists(path):
+        with open(path) as file:
+            layers: list[str] = json.load(file)
+        if missing := [layer for layer in layers if not os.path.isdir(layer)]:
+            raise RunError(
+                f"the kept root {os.path.basename(kept)!r} stands on a layer that is gone: {missing[0]}",
+                hint="keep another name; `wardian prune` removes this one",
+            )
+        return layers
+    os.makedirs(f"{kept}/upper", exist_ok=True)
+    files.write_atomic(path, json.dumps(record["layers"]))
+    return list(record["layers"])
+
+
+def _config(record: Record, command: Command, outside: Mapping[str, str]) -> dict[str, Any]:
+    certificates, trusted = _certificates(outside)
+    environment = {name: outside[name] for name in _PASSED if name in outside}
+    environment |= {**trusted, **record["environment"], **command.environment}
+    mounts = [*_mounts(record, command), *certificates]
+    if command.root:
+        environment |= {"HOME": ROOT_HOME, "USER": "root"}
+        if record["apt"]:
+            mounts.append(bundle.bind(f"{record['apt']}/sources", "/etc/apt/sources.list.d", read_only=True))
+            mounts.append(bundle.bind(f"{record['apt']}/apt.conf", "/etc/apt/apt.conf", read_only=True))
+        return bundle.root_config(
+            command.arguments,
+            environment=environment,
+            directory=command.directory,
+            terminal=command.terminal,
+            mounts=mounts,
+            network=command.network,
+            name=record["name"],
+        )
+    return bundle.run_config(
+        command.arguments,
+        environment=environment,
+        directory=command.directory,
+        terminal=command.terminal,
+        mounts=mounts,
+        seccomp=record["seccomp"],
+        network=command.network,
+        name=record["name"],
+    )
+
+
+def _mounts(record: Record, command: Command) -> list[dict[str, Any]]:
+    mounts = [bundle.bind(record["folder"], PROJECT, read_only=False)]
+    if record["bytecode"]:
+        os.makedirs(record["bytecode"], exist_ok=True)
+        mounts.append(bundle.bind(record["bytecode"], BYTECODE, read_only=False))
+    for path in ("/etc/resolv.conf", "/etc/hosts") if command.network else ():
+        if os.path.exists(path):
+            mounts.append(bundle.bind(path, path, read_only=True))
+    for source, target, read_only in [*record["mounts"], *command.mounts]:
+        if not os.path.exists(source):
+            raise RunError(
+                f"cannot mount {source} at {target}: it does not exist", hint=f"make {source} first"
+            )
+        mounts.append(bundle.bind(source, target, read_only=read_only))
+    return mounts
+
+
+def _certificates(outside: Mapping[str, str]) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Mounts of the certificate files that the host's variables name, and the variables inside."""
+    inside: dict[str, str] = {}
+    places: dict[str, str] = {}
+    for name in _CERTIFICATE_VARIABLES:
+        if os.path.isfile(path := outside.get(name, "")):
+            inside[name] = places.setdefault(path, f"{_CERTIFICATES}/{len(places)}.crt")
+    return [bundle.bind(path, place, read_only=True) for path, place in places.items()], inside
