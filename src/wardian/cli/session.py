@@ -1,0 +1,71 @@
+"""What one invocation works with: the project's folder, the environment, the console. Opens the API."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from wardian import Project
+    from wardian.cli.console import Console
+
+
+class Session:
+    """The global options, and what hangs on them. Everything costly is made when first asked for."""
+
+    __slots__ = ("_console", "environment", "folder", "quiet", "verbose")
+
+    def __init__(self, *, folder: str, environment: Mapping[str, str], quiet: bool, verbose: bool) -> None:
+        self.folder = folder
+        self.environment = environment
+        self.quiet = quiet
+        self.verbose = verbose
+        self._console: Console | None = None
+
+    @property
+    def console(self) -> Console:
+        """Where the work's progress is shown: standard error."""
+        if self._console is None:
+            from wardian.cli.console import Console
+
+            self._console = Console(sys.stderr, self.environment, quiet=self.quiet, verbose=self.verbose)
+        return self._console
+
+    def project(self, *, offline: bool = False, locked: bool = False) -> Project:
+        """Open the project in `folder`; raises SpecError when it cannot be read."""
+        from wardian import Project
+
+        return Project.open(
+            self.folder,
+            environment=self.environment,
+            progress=self.console,
+            offline=offline,
+            locked=locked,
+        )
+
+    def home(self) -> Path:
+        """The folder that holds everything wardian keeps."""
+        from pathlib import Path
+
+        from wardian.system.variables import home
+
+        return Path(home(self.environment))
+
+    def path(self, text: str) -> str:
+        """A path that the user wrote, which `-C` has made relative to the project's folder."""
+        return os.path.normpath(os.path.join(self.folder, text))
+
+    def say(self, text: str) -> None:
+        """Print one line of result, unless it is not wanted."""
+        if not self.quiet:
+            print(text)
+
+    def print_json(self, value: object) -> None:
+        """Print `value` as the one JSON object that `--json` promises."""
+        import json
+
+        print(json.dumps(value, indent=2, ensure_ascii=False))

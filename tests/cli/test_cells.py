@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from wardian.cli.failures import report
+from wardian.runtime.notebook.events import FailedCell, NotebookError
+
+
+@pytest.fixture
+def failure():
+    error = NotebookError("a.ipynb: cell 2 failed: NameError: x", hint=None, kind="cell")
+    error.cell = FailedCell(
+        number=2,
+        index=3,
+        count=5,
+        source="print(1)\nx",
+        ename="NameError",
+        evalue="x",
+        traceback="\033[0;31mNameError\033[0m: x",
+    )
+    error.executed = Path("runs/a.ipynb")
+    return error
+
+
+def test_the_cell_and_its_traceback_stand_above_the_error(failure, capsys):
+    assert report(failure, {}, verbose=False, json=False) == 1
+    assert capsys.readouterr().err == (
+        "cell 2 of 5:\n\n    print(1)\n    x\n\nNameError: x\n\n"
+        "saved as far as it ran: runs/a.ipynb\n\nerror: a.ipynb: cell 2 failed: NameError: x\n"
+    )
+
+
+def test_in_colour(failure, capsys):
+    report(failure, {"FORCE_COLOR": "1"}, verbose=False, json=False)
+    assert "\033[0;31mNameError\033[0m: x" in capsys.readouterr().err
+
+
+def test_a_failure_without_a_cell(capsys):
+    error = NotebookError("a.ipynb: is no notebook", hint="look", kind="invalid")
+    report(error, {}, verbose=False, json=False)
+    assert capsys.readouterr().err == "error: a.ipynb: is no notebook\n\nhint: look\n"
+
+
+def test_its_own_status_passes_through(capsys):
+    assert (
+        report(
+            NotebookError("stopped", hint=None, kind="interrupted", exit_status=130),
+            {},
+            verbose=False,
+            json=False,
+        )
+        == 130
+    )
