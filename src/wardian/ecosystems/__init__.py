@@ -1,0 +1,1 @@
+"""One folder for each packaging world: what it detects, resolves and installs."""

@@ -1,0 +1,81 @@
+"""What locking and building work with on this machine: archives, indexes, outside programs.
+
+Everything is made when it is first needed, once, whichever thread asks.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from wardian.ecosystems.debian.archives import Archives, find_archives
+from wardian.ecosystems.debian.tools import ensure_toolbox
+from wardian.ecosystems.python.program import Uv, open_uv
+from wardian.ecosystems.python.pylock import Target
+from wardian.image.platform import Platform
+from wardian.project.configuration import Configuration, read_configuration
+from wardian.system.http import Fetcher
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from wardian.store.store import Store
+    from wardian.system.progress import Progress
+    from wardian.toolbox.toolbox import Toolbox
+
+# The C library of each suite decides which wheels fit (PEP 600).
+GLIBC = {"trixie": (2, 41), "bookworm": (2, 36)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workshop:
+    """The store, the network and the programs, as configured in `environment`."""
+
+    store: Store
+    environment: Mapping[str, str]
+    progress: Progress
+    offline: bool
+    _toolbox_lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @cached_property
+    def configuration(self) -> Configuration:
+        """The user's configuration; raises SpecError."""
+        return read_configuration(self.environment)
+
+    @cached_property
+    def fetcher(self) -> Fetcher:
+        """The one pool of connections."""
+        return Fetcher(environment=self.environment, offline=self.offline)
+
+    @cached_property
+    def uv(self) -> Uv:
+        """uv with its indexes; raises HostError."""
+        return open_uv(self.store, self.configuration, environment=self.environment, fetcher=self.fetcher)
+
+    @cached_property
+    def host(self) -> Platform:
+        """The platform of this machine."""
+        return Platform.host()
+
+    def archives(self, suite: str) -> Archives:
+        """Where a suite's packages come from on this machine; raises SpecError."""
+        return find_archives(self.configuration, suite=suite, now=datetime.now(UTC))
+
+    def target(self, suite: str, python: str, platform: Platform) -> Target:
+        """What Python packages are chosen for."""
+        return Target(python=python, platform=platform, glibc=GLIBC[suite])
+
+    def toolbox(self) -> Toolbox:
+        """The outside programs, fetched where they are not there yet; raises FetchError."""
+        with self._toolbox_lock:
+            return ensure_toolbox(
+                self.store, self.fetcher, self.configuration, self.host, progress=self.progress
+            )
+
+    def runtime(self) -> Path:
+        """The OCI runtime."""
+        return self.toolbox().program("crun")

@@ -1,0 +1,1 @@
+"""Locks: what a spec resolved to, as pure data, and the file that holds it."""

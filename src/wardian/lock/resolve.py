@@ -1,0 +1,165 @@
+"""From a spec to a lock: Debian and Python packages of each platform, resolved side by side."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from wardian.ecosystems.debian import resolve as debian
+from wardian.ecosystems.python import interpreter as interpreters
+from wardian.ecosystems.python.model import PythonLock
+from wardian.ecosystems.python.resolve import Request, resolve
+from wardian.ecosystems.python.workbench import resolve_workbench
+from wardian.lock.model import Lock, PlatformLock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+    from datetime import datetime
+
+    from wardian.ecosystems.debian.model import DebianLock
+    from wardian.ecosystems.python.install import Sandbox
+    from wardian.ecosystems.python.model import Interpreter, PythonPackage
+    from wardian.ecosystems.workshop import Workshop
+    from wardian.image.platform import Platform
+    from wardian.project.spec import Declared, Spec
+
+# A stable suite keeps its Python for life, so that Python packages can be resolved while the package
+# lists are still under way. What the lists then say is what counts.
+SUITE_PYTHON = {"trixie": "3.13.5", "bookworm": "3.11.2"}
+PYTHON_ROOTS = ("python3",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a lock is wanted of.
+
+    `upgrade` is True for every package or names those that may change; `as_of` is a time before which
+    everything must have been published; `workbench` asks for what running notebooks needs.
+    """
+
+    spec: Spec
+    declared: Declared
+    platforms: tuple[Platform, ...]
+    keep: Lock | None = None
+    upgrade: bool | Collection[str] = False
+    as_of: datetime | None = None
+    workbench: bool = False
+
+
+def resolve_lock(
+    workshop: Workshop,
+    wish: Wish,
+    *,
+    sandbox: Callable[[DebianLock, Interpreter, Platform], Sandbox],
+) -> Lock:
+    """Resolve a wish. `sandbox` gives a root that holds the image's Python, for sources that must be run.
+
+    Raises ResolveError, FetchError, VerificationError, SpecError.
+    """
+    parts = tuple(_platform(workshop, wish, platform, sandbox) for platform in sorted(wish.platforms))
+    return Lock(spec=digest(wish.spec, wish.declared), platforms=parts)
+
+
+def digest(spec: Spec, declared: Declared) -> str:
+    """The digest by which a lock knows its spec."""
+    return f"sha256:{spec.lock_digest(declared)}"
+
+
+def _platform(
+    workshop: Workshop,
+    wish: Wish,
+    platform: Platform,
+    sandbox: Callable[[DebianLock, Interpreter, Platform], Sandbox],
+) -> PlatformLock:
+    kept = wish.keep.platform(platform) if wish.keep else None
+    if wish.spec.python is None:
+        lock = _debian(workshop, wish, platform, kept, ())
+        return PlatformLock(platform=platform, debian=lock, python=None)
+    interpreter = _interpreter(workshop, wish, platform, kept, SUITE_PYTHON[wish.spec.suite])
+    roots = PYTHON_ROOTS if interpreter.source == "debian" else ()
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="debian") as pool:
+        # Each takes a second or two; much of it is waiting for the network or for one core.
+        debian_lock = pool.submit(_debian, workshop, wish, platform, kept, roots)
+
+        def image() -> Sandbox:
+            return sandbox(debian_lock.result(), interpreter, platform)
+
+        python = _python(workshop, wish, platform, kept, interpreter, image)
+        found = _python_version(debian_lock.result())
+        if interpreter.source == "debian" and found != interpreter.version:
+            python = _python(workshop, wish, platform, kept, replace(interpreter, version=found), image)
+        return PlatformLock(platform=platform, debian=debian_lock.result(), python=python)
+
+
+def _python_version(lock: DebianLock) -> str:
+    """The upstream version of the suite's Python: 3.13.5 of 3.13.5-1 (Debian policy 5.6.12)."""
+    version = next(package.version for package in lock.packages if package.name == "python3")
+    return version.partition(":")[2].partition("-")[0] if ":" in version else version.partition("-")[0]
+
+
+def _interpreter(
+    workshop: Workshop, wish: Wish, platform: Platform, kept: PlatformLock | None, suite_version: str
+) -> Interpreter:
+    return interpreters.choose(
+        workshop.uv,
+        asked=wish.spec.python_specifier(wish.declared),
+        suite_version=suite_version,
+        platform=platform,
+        keep=kept.python.interpreter if kept and kept.python else None,
+        upgrade=wish.upgrade is True or (wish.upgrade is not False and "python" in wish.upgrade),
+        mirror=workshop.configuration.python_install_mirror,
+    )
+
+
+def _debian(
+    workshop: Workshop,
+    wish: Wish,
+    platform: Platform,
+    kept: PlatformLock | None,
+    roots: tuple[str, ...],
+) -> DebianLock:
+    return debian.resolve(
+        workshop.store,
+        workshop.fetcher,
+        workshop.configuration,
+        platform,
+        suite=wish.spec.suite,
+        roots=wish.spec.system.packages,
+        base_roots=(*debian.BASE_ROOTS, *roots),
+        host=workshop.host,
+        keep=kept.debian if kept else None,
+        upgrade=wish.upgrade,
+        as_of=wish.as_of,
+        offline=workshop.offline,
+        progress=workshop.progress,
+    )
+
+
+def _python(
+    workshop: Workshop,
+    wish: Wish,
+    platform: Platform,
+    kept: PlatformLock | None,
+    interpreter: Interpreter,
+    image: Callable[[], Sandbox],
+) -> PythonLock:
+    earlier = kept.python if kept else None
+    request = Request(
+        requirements=wish.spec.requirements(wish.declared),
+        constraints=wish.declared.constraints,
+        interpreter=interpreter,
+        target=workshop.target(wish.spec.suite, interpreter.version, platform),
+        keep=earlier.packages if earlier else (),
+        upgrade=wish.upgrade,
+        as_of=wish.as_of.strftime("%Y-%m-%dT%H:%M:%SZ") if wish.as_of else None,
+        offline=workshop.offline,
+    )
+    with workshop.progress.step("resolving Python packages"):
+        packages = resolve(workshop.uv, request, sandbox=image)
+    bench: tuple[PythonPackage, ...] = ()
+    if wish.workbench or (earlier and earlier.workbench):
+        with workshop.progress.step("resolving the workbench"):
+            request = replace(request, keep=earlier.workbench if earlier else ())
+            bench = resolve_workbench(workshop.uv, request, packages, sandbox=image)
+    return PythonLock(interpreter=interpreter, packages=packages, workbench=bench)

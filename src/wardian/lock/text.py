@@ -1,0 +1,157 @@
+"""`wardian.lock` as text: TOML made to be read in a diff, one package a line.
+
+    version = 1
+    spec = "sha256:…"          digest of what in the spec affects resolution
+    checksum = "sha256:…"      of all other lines, so that an edit by hand is noticed
+
+    [platform."linux/amd64".debian]
+    [platform."linux/amd64".python]
+
+Reading trusts nothing: keys, types, hashes and paths are checked before a value exists.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+import tomllib
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from wardian.ecosystems.debian.model import ArchiveRelease, DebianLock, DebianPackage
+from wardian.ecosystems.python.model import Interpreter, PythonLock, PythonPackage
+from wardian.errors import LockError, WardianError
+from wardian.image.platform import Platform
+from wardian.lock.model import Lock, PlatformLock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+VERSION = 1
+_HEADER = "# Written by wardian, to be read in a diff. Change the spec, then run `wardian lock`.\n"
+_RELOCK = "run `wardian lock` to write it anew"
+_CHECKSUM = re.compile(r'^checksum = "([^"]*)"\n', re.MULTILINE)
+_SHAPES = {
+    "sha256": re.compile(r"[0-9a-f]{64}"),
+    # Relative, without `..`: it is appended to an archive's address.
+    "path": re.compile(r"(?!.*(^|/)\.\.?(/|$))[A-Za-z0-9][A-Za-z0-9/._+~%:-]*"),
+    "file": re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!~-]*"),
+    "name": re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*"),
+    "version": re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:~!-]*"),
+    "architecture": re.compile(r"[a-z0-9-]+"),
+    "archive": re.compile(r"[a-z0-9-]+"),
+    "suite": re.compile(r"[a-z0-9-]+"),
+}
+_T = TypeVar("_T")
+
+
+def write_lock(lock: Lock) -> str:
+    """The text of a lock; the same lock gives the same text."""
+    lines = [_HEADER, f"version = {VERSION}\n", f"spec = {json.dumps(lock.spec)}\n", "\n"]
+    lines += [line for part in lock.platforms for line in _platform_lines(part)]
+    checksum = hashlib.sha256("".join(lines).encode()).hexdigest()
+    lines.insert(3, f'checksum = "sha256:{checksum}"\n')
+    return "".join(lines)
+
+
+def _platform_lines(part: PlatformLock) -> Iterator[str]:
+    table = f"platform.{json.dumps(str(part.platform))}"
+    yield f"[{table}.debian]\nsuite = {json.dumps(part.debian.suite)}\n"
+    yield from _array("releases", part.debian.releases)
+    yield from _array("packages", part.debian.packages)
+    yield "\n"
+    if part.python:
+        yield f"[{table}.python]\ninterpreter = {_inline(part.python.interpreter)}\n"
+        yield from _array("packages", part.python.packages)
+        yield from _array("workbench", part.python.workbench)
+        yield "\n"
+
+
+def _array(key: str, records: Iterable[Any]) -> Iterator[str]:
+    yield f"{key} = [\n"
+    for record in records:
+        yield f"  {_inline(record)},\n"
+    yield "]\n"
+
+
+def _inline(record: Any) -> str:
+    # A JSON string is a TOML basic string: its escapes are a subset.
+    pairs = ((field.name, getattr(record, field.name)) for field in dataclasses.fields(record))
+    return "{ " + ", ".join(f"{name} = {json.dumps(value)}" for name, value in pairs if value != "") + " }"
+
+
+def read_lock(path: Path) -> Lock | None:
+    """Read the lock at `path`; None when there is none.
+
+    Raises LockError when it cannot be read, was edited by hand or comes from a newer version.
+    """
+    try:
+        text = path.read_text()
+        tables = tomllib.loads(text)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        raise LockError(f"cannot read {path}: {error}", hint=_RELOCK) from error
+    _check_version(path, tables.get("version"))
+    found = _CHECKSUM.search(text)
+    rest = _CHECKSUM.sub("", text, count=1)
+    if not found or found[1] != f"sha256:{hashlib.sha256(rest.encode()).hexdigest()}":
+        raise LockError(f"{path} was changed by hand or damaged: its checksum does not fit", hint=_RELOCK)
+    try:
+        return _lock(tables)
+    except (KeyError, TypeError, ValueError, AttributeError, WardianError) as error:
+        raise LockError(f"{path} is no lock that wardian wrote: {error}", hint=_RELOCK) from error
+
+
+def _check_version(path: Path, version: object) -> None:
+    if not isinstance(version, int):
+        raise LockError(f"{path} has no version", hint=_RELOCK)
+    if version > VERSION:
+        raise LockError(
+            f"{path} was written by a newer wardian (lock version {version}, this one knows {VERSION})",
+            hint="upgrade wardian",
+        )
+
+
+def _lock(tables: dict[str, Any]) -> Lock:
+    parts = [
+        _platform_lock(Platform.parse(name), table) for name, table in tables.get("platform", {}).items()
+    ]
+    return Lock(spec=tables["spec"], platforms=tuple(sorted(parts, key=lambda part: part.platform)))
+
+
+def _platform_lock(platform: Platform, table: dict[str, Any]) -> PlatformLock:
+    debian = table["debian"]
+    return PlatformLock(
+        platform=platform,
+        debian=DebianLock(
+            suite=debian["suite"],
+            releases=_records(ArchiveRelease, debian["releases"]),
+            packages=_records(DebianPackage, debian["packages"]),
+        ),
+        python=_python_lock(table["python"]) if "python" in table else None,
+    )
+
+
+def _python_lock(table: dict[str, Any]) -> PythonLock:
+    return PythonLock(
+        interpreter=_record(Interpreter, table["interpreter"]),
+        packages=_records(PythonPackage, table["packages"]),
+        workbench=_records(PythonPackage, table["workbench"]),
+    )
+
+
+def _records(kind: type[_T], tables: list[dict[str, Any]]) -> tuple[_T, ...]:
+    return tuple(_record(kind, table) for table in tables)
+
+
+def _record(kind: type[_T], table: dict[str, Any]) -> _T:
+    types = {field.name: field.type for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    for name, value in table.items():
+        if type(value).__name__ != types.get(name):
+            raise ValueError(f"{kind.__name__} has no {name} of type {type(value).__name__}")
+        if name in _SHAPES and not _SHAPES[name].fullmatch(value):
+            raise ValueError(f"{value!r} is no {name}")
+    return kind(**table)
