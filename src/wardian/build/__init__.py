@@ -1,0 +1,1 @@
+"""Plans of what a lock's image is made of, and their executor."""

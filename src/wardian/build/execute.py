@@ -1,0 +1,264 @@
+"""Carries a plan out: each missing layer is built once, in parallel where layers are independent.
+
+The Debian layers are fetched and unpacked together and configured one upon the other. The Python
+environment's files are fetched at the same time, and linked as soon as the base stands. Every layer is
+built in a temporary folder under its key's lock and appears by rename.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import Future
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wardian.build.plan import DebianLayer, InterpreterLayer, Layer, Plan, PythonLayer
+from wardian.ecosystems.debian import configure
+from wardian.ecosystems.debian.fetch import fetch
+from wardian.ecosystems.debian.unpacking import Unpacking, make_skeleton
+from wardian.ecosystems.python import interpreter as interpreters
+from wardian.ecosystems.python.install import install
+from wardian.ecosystems.python.prefetch import prefetch
+from wardian.errors import HostError
+from wardian.image.platform import Platform
+from wardian.runtime.sandbox import Sandbox
+from wardian.store import snapshots
+from wardian.store.snapshots import Snapshot
+from wardian.system import files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from wardian.ecosystems.workshop import Workshop
+    from wardian.lock.model import PlatformLock
+    from wardian.store.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A layer of a finished build: what it is, and whether it was there already."""
+
+    name: str
+    key: str
+    bytes: int
+    seconds: float
+    reused: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Builder:
+    """Builds the plans of one lock into the workshop's store."""
+
+    workshop: Workshop
+    lock: PlatformLock
+
+    @property
+    def store(self) -> Store:
+        """Where snapshots go."""
+        return self.workshop.store
+
+    def build(self, plan: Plan) -> tuple[Part, ...]:
+        """Build what is missing; returns all layers in the plan's order.
+
+        Raises BuildError, FetchError, VerificationError and HostError; nothing half-made is left.
+        """
+        found = {layer.key: snapshots.find(self.store, layer.key) for layer in plan.all}
+        if all(found.values()):
+            return tuple(_part(snapshot, reused=True) for snapshot in found.values() if snapshot)
+        if plan.platform != Platform.host():
+            raise HostError(
+                f"{plan.platform} cannot be built here: its programs do not run on {Platform.host()}",
+                hint=f"build on a {plan.platform} machine; `wardian lock` locks it anywhere",
+            )
+        return self._build_missing(plan)
+
+    def _build_missing(self, plan: Plan) -> tuple[Part, ...]:
+        # A layer's future ends when its snapshot is there, or with what failed.
+        built: dict[str, Future[Part]] = {layer.key: Future() for layer in plan.all}
+        debian = [layer for layer in plan.all if isinstance(layer, DebianLayer)]
+        others = [layer for layer in plan.all if not isinstance(layer, DebianLayer)]
+        _start(_settle, [built[layer.key] for layer in debian], self._build_debian, debian, built)
+        for layer in others:
+            _start(_settle, [built[layer.key]], self._build_other, layer, built)
+        return tuple(built[layer.key].result() for layer in plan.all)
+
+    def _build_other(self, layer: Layer, built: dict[str, Future[Part]]) -> None:
+        with self.store.lock(layer.key):
+            if snapshot := snapshots.find(self.store, layer.key):
+                built[layer.key].set_result(_part(snapshot, reused=True))
+                return
+            start = time.monotonic()
+            with self.store.temporary() as folder:
+                (folder / "snapshot/root").mkdir(parents=True)
+                if isinstance(layer, PythonLayer):
+                    self._build_python(layer, folder, built)
+                elif isinstance(layer, InterpreterLayer):
+                    (folder / "snapshot/root/opt").mkdir()
+                    self._unpack_interpreter(layer, folder / "snapshot/root/opt/python")
+                built[layer.key].set_result(self._commit(layer, folder / "snapshot", start))
+
+    def _build_python(self, layer: PythonLayer, folder: Path, built: dict[str, Future[Part]]) -> None:
+        workshop = self.workshop
+        target = workshop.target(self.lock.debian.suite, layer.interpreter.version, self.lock.platform)
+        if not workshop.offline:
+            prefetch(workshop.uv, layer.packages, target=target, progress=workshop.progress)
+        for key in layer.below:
+            built[key].result()
+        with workshop.progress.step(f"installing {layer.name}"):
+            install(
+                workshop.uv,
+                layer.packages,
+                interpreter=layer.interpreter,
+                target=target,
+                sandbox=self.sandbox(layer.below, folder),
+                into=folder / "snapshot/root/opt" / ("workbench" if layer.workbench else "venv"),
+                offline=workshop.offline,
+                progress=workshop.progress,
+            )
+
+    def sandbox(self, layers: Sequence[str], folder: Path) -> Sandbox:
+        """A root of built layers, whose changes are thrown away with `folder`."""
+        lowers = tuple(self._root(key) for key in layers)
+        return Sandbox(runtime=self.workshop.runtime(), lowers=lowers, upper=None, folder=folder)
+
+    def _unpack_interpreter(self, layer: InterpreterLayer, target: Path) -> None:
+        workshop = self.workshop
+        archive = interpreters.fetch(
+            workshop.uv,
+            workshop.store,
+            layer.interpreter,
+            platform=self.lock.platform,
+            mirror=workshop.configuration.python_install_mirror,
+            progress=workshop.progress,
+        )
+        with workshop.progress.step(f"unpacking Python {layer.interpreter.version}"):
+            interpreters.unpack(archive, target)
+
+    def _build_debian(self, layers: Sequence[DebianLayer], built: dict[str, Future[Part]]) -> None:
+        with ExitStack() as stack:
+            missing: list[DebianLayer] = []
+            for layer in layers:  # from the base up, so that two builders never wait for each other
+                stack.enter_context(self.store.lock(layer.key))
+                if snapshot := snapshots.find(self.store, layer.key):
+                    built[layer.key].set_result(_part(snapshot, reused=True))
+                else:
+                    missing.append(layer)
+            if missing:
+                self._build_stages(missing, stack.enter_context(self.store.temporary()), built)
+
+    def _build_stages(
+        self, layers: Sequence[DebianLayer], folder: Path, built: dict[str, Future[Part]]
+    ) -> None:
+        start = time.monotonic()
+        roots = [folder / layer.key / "root" for layer in layers]
+        for layer, root in zip(layers, roots, strict=True):
+            make_skeleton(root, layer.architecture)
+        (folder / "scratch").mkdir()
+        stages = [(layer.packages, root) for layer, root in zip(layers, roots, strict=True)]
+        count = sum(len(layer.packages) for layer in layers)
+        with ExitStack() as stack:
+            step = stack.enter_context(
+                self.workshop.progress.step("Debian packages", total=count, unit="packages")
+            )
+            unpacking = stack.enter_context(
+                Unpacking(
+                    stages,
+                    content=self.store.content("00").parent.parent,
+                    scratch=folder / "scratch",
+                    step=step,
+                )
+            )
+            _start(_guard, unpacking.fail, self._feed, layers, unpacking)
+            for number, layer in enumerate(layers):
+                stanzas, deferred = unpacking.wait(number)
+                self._configure(layer, folder, stanzas, deferred)
+                built[layer.key].set_result(self._commit(layer, folder / layer.key, start))
+                start = time.monotonic()
+
+    def _feed(self, layers: Sequence[DebianLayer], unpacking: Unpacking) -> None:
+        stage = {package.sha256: number for number, layer in enumerate(layers) for package in layer.packages}
+        workshop = self.workshop
+        arriving = fetch(
+            workshop.store,
+            workshop.fetcher,
+            workshop.archives(self.lock.debian.suite),
+            [package for layer in layers for package in layer.packages],
+            releases=self.lock.debian.releases,
+            progress=workshop.progress,
+        )
+        for package, _ in arriving:
+            unpacking.submit(stage[package.sha256], package)
+        unpacking.finish()
+
+    def _configure(self, layer: DebianLayer, folder: Path, stanzas: list[str], deferred: list[Path]) -> None:
+        scratch = folder / f"{layer.key}.work"
+        (scratch / "exchange").mkdir(parents=True)
+        root = folder / layer.key / "root"
+        below = configure.EMPTY
+        if layer.below:
+            below = configure.State.read(self.store.snapshot(layer.below[-1]) / "dpkg.json")
+        sandbox = Sandbox(
+            runtime=self.workshop.runtime(),
+            lowers=tuple(self._root(key) for key in layer.below),
+            upper=root,
+            folder=scratch / "sandbox",
+        )
+        with self.workshop.progress.step(f"configuring {layer.name}"):
+            state = configure.configure(
+                sandbox,
+                scratch / "exchange",
+                below=below,
+                stanzas=stanzas,
+                deferred=deferred,
+                info=root / "var/lib/dpkg/info",
+                architecture=layer.architecture,
+            )
+        state.write(folder / layer.key / "dpkg.json")
+
+    def _commit(self, layer: Layer, folder: Path, start: float) -> Part:
+        snapshot = Snapshot(
+            name=layer.name,
+            key=layer.key,
+            bytes=files.tree_bytes(folder / "root"),
+            seconds=round(time.monotonic() - start, 3),
+        )
+        snapshots.commit(self.store, folder, snapshot)
+        return _part(snapshot, reused=False)
+
+    def _root(self, key: str) -> Path:
+        return self.store.snapshot(key) / "root"
+
+
+def _part(snapshot: Snapshot, *, reused: bool) -> Part:
+    return Part(
+        name=snapshot.name,
+        key=snapshot.key,
+        bytes=snapshot.bytes,
+        seconds=0.0 if reused else snapshot.seconds,
+        reused=reused,
+    )
+
+
+def _start(work: Callable[..., None], *arguments: object) -> None:
+    # Daemon threads, so that Ctrl-C ends the build at once: what is half-made is swept later.
+    threading.Thread(target=work, args=arguments, daemon=True).start()
+
+
+def _settle(futures: Iterable[Future[Part]], work: Callable[..., None], *arguments: object) -> None:
+    """Run `work`, which settles the futures; where it fails, the rest of them fail with it."""
+    try:
+        work(*arguments)
+    except BaseException as error:
+        for future in futures:
+            if not future.done():
+                future.set_exception(error)
+
+
+def _guard(failed: Callable[[Exception], None], work: Callable[..., None], *arguments: object) -> None:
+    try:
+        work(*arguments)
+    except Exception as error:
+        failed(error)

@@ -1,0 +1,157 @@
+"""From a lock to a plan: the layers of an image, each with the key of what goes into it.
+
+A key is the hash of everything that affects the layer's bytes and of nothing else, so the same part is
+found again whatever project wants it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wardian.ecosystems.debian.model import DebianPackage
+from wardian.ecosystems.python.model import Interpreter, PythonPackage
+from wardian.image.platform import Platform
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from wardian.lock.model import PlatformLock
+
+# Counted up when a change of wardian changes the bytes that the same packages give.
+_RECIPE = {"debian": 1, "interpreter": 1, "python": 1, "workbench": 1}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """One part of an image. `below` are the keys of the layers that it is built on, from the bottom."""
+
+    name: str
+    key: str
+    below: tuple[str, ...]
+
+    def describe(self) -> str:
+        """What building it means, in one line."""
+        return f"{self.name} {self.key[:12]}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DebianLayer(Layer):
+    """Debian packages that are unpacked and configured together."""
+
+    architecture: str
+    packages: tuple[DebianPackage, ...]
+
+    def describe(self) -> str:
+        """What building it means, in one line."""
+        return f"{self.name} {self.key[:12]}: unpack and configure {len(self.packages)} Debian packages"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InterpreterLayer(Layer):
+    """A managed Python at /opt/python."""
+
+    interpreter: Interpreter
+
+    def describe(self) -> str:
+        """What building it means, in one line."""
+        return f"{self.name} {self.key[:12]}: unpack Python {self.interpreter.version}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PythonLayer(Layer):
+    """A Python environment: /opt/venv, or the workbench beside it."""
+
+    interpreter: Interpreter
+    packages: tuple[PythonPackage, ...]
+    workbench: bool
+
+    def describe(self) -> str:
+        """What building it means, in one line."""
+        return f"{self.name} {self.key[:12]}: install {len(self.packages)} Python packages"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The layers of one platform's image from bottom to top, and the workbench, which is none of them."""
+
+    platform: Platform
+    layers: tuple[Layer, ...]
+    workbench: PythonLayer | None
+
+    @property
+    def all(self) -> tuple[Layer, ...]:
+        """Every layer that there is to build."""
+        return (*self.layers, *([self.workbench] if self.workbench else []))
+
+    def describe(self) -> str:
+        """The plan as text, a line for each layer."""
+        return "\n".join(layer.describe() for layer in self.all)
+
+
+def plan(lock: PlatformLock, *, workbench: bool = False) -> Plan:
+    """The plan of a platform's image; with `workbench`, also of what notebooks are run with."""
+    layers: list[Layer] = list(_debian_layers(lock))
+    bench = None
+    if lock.python:
+        interpreter = lock.python.interpreter
+        if interpreter.source == "uv":
+            layers.append(_interpreter_layer(interpreter, lock.platform))
+        # What is compiled is compiled against the system packages; wheels see the base alone, so that
+        # another system package leaves the environment as it is.
+        compiled = any(not package.file.endswith(".whl") for package in lock.python.packages)
+        below = _keys(layers if compiled else [layers[0], *_interpreters(layers)])
+        layers.append(_python_layer("python", interpreter, lock.python.packages, below, workbench=False))
+        if workbench:
+            bench = _python_layer("workbench", interpreter, lock.python.workbench, below, workbench=True)
+    return Plan(platform=lock.platform, layers=tuple(layers), workbench=bench)
+
+
+def _debian_layers(lock: PlatformLock) -> Iterator[DebianLayer]:
+    below: tuple[str, ...] = ()
+    for stage in sorted({package.stage for package in lock.debian.packages}):
+        packages = tuple(package for package in lock.debian.packages if package.stage == stage)
+        contents = [
+            [package.name, package.version, package.architecture, package.sha256] for package in packages
+        ]
+        key = _key("debian", lock.debian.suite, str(lock.platform), below, contents)
+        name = "base" if stage == 0 else "system" if stage == 1 else f"system-{stage}"
+        yield DebianLayer(
+            name=name, key=key, below=below, architecture=lock.platform.debian, packages=packages
+        )
+        below = (*below, key)
+
+
+def _interpreters(layers: Iterable[Layer]) -> list[Layer]:
+    return [layer for layer in layers if isinstance(layer, InterpreterLayer)]
+
+
+def _interpreter_layer(interpreter: Interpreter, platform: Platform) -> InterpreterLayer:
+    key = _key("interpreter", str(platform), interpreter.key, interpreter.build, interpreter.sha256)
+    return InterpreterLayer(name="interpreter", key=key, below=(), interpreter=interpreter)
+
+
+def _python_layer(
+    name: str,
+    interpreter: Interpreter,
+    packages: tuple[PythonPackage, ...],
+    below: tuple[str, ...],
+    *,
+    workbench: bool,
+) -> PythonLayer:
+    contents = [[package.name, package.version, package.file, package.sha256] for package in packages]
+    key = _key("workbench" if workbench else "python", interpreter.version, below, contents)
+    return PythonLayer(
+        name=name, key=key, below=below, interpreter=interpreter, packages=packages, workbench=workbench
+    )
+
+
+def _keys(layers: Iterable[Layer]) -> tuple[str, ...]:
+    return tuple(layer.key for layer in layers)
+
+
+def _key(recipe: str, *inputs: object) -> str:
+    text = json.dumps([recipe, _RECIPE[recipe], *inputs], separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:40]

@@ -1,0 +1,149 @@
+"""Drives `unpack.py`'s process: hands it packages as they arrive, collects what it answers."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING
+
+from wardian.ecosystems.debian import unpack
+from wardian.errors import BuildError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    from wardian.ecosystems.debian.model import DebianPackage
+    from wardian.system.progress import Step
+
+# Merged /usr (Debian's usrmerge): the links are there before anything lands in them. The folders below
+# /var are links into /run in every Debian system; some packages still ship the old paths.
+_ALIASES = {"amd64": ("bin", "sbin", "lib", "lib64"), "ppc64el": ("bin", "sbin", "lib", "lib64")}
+
+
+def make_skeleton(root: Path, architecture: str) -> None:
+    """The folders and links that must stand before the first package is unpacked into `root`."""
+    for name in _ALIASES.get(architecture, ("bin", "sbin", "lib")):
+        (root / "usr" / name).mkdir(parents=True)
+        (root / name).symlink_to(f"usr/{name}")
+    for name in ("info", "updates", "triggers", "alternatives"):
+        (root / "var/lib/dpkg" / name).mkdir(parents=True)
+
+
+@dataclass(slots=True)
+class _Stage:
+    """Packages that a stage still waits for, and what the finished ones left."""
+
+    waiting: set[str]
+    stanzas: list[str] = field(default_factory=list)
+    deferred: list[str] = field(default_factory=list)
+    done: threading.Event = field(default_factory=threading.Event)
+
+
+class Unpacking:
+    """Packages of several stages being unpacked in parallel; a context manager.
+
+    `stages` are the packages of each stage and the root that they go to.
+    """
+
+    def __init__(
+        self,
+        stages: Sequence[tuple[Sequence[DebianPackage], Path]],
+        *,
+        content: Path,
+        scratch: Path,
+        step: Step,
+    ) -> None:
+        self._stages = [_Stage({package.sha256 for package in packages}) for packages, _ in stages]
+        self._names = {package.sha256: package.name for packages, _ in stages for package in packages}
+        self._content, self._scratch, self._step = content, scratch, step
+        self._failure: Exception | None = None
+        self._process = self._start([root for _, root in stages])
+        self._reader = threading.Thread(target=self._read, daemon=True)
+
+    def _start(self, roots: Sequence[Path]) -> subprocess.Popen[bytes]:
+        workers = min(len(os.sched_getaffinity(0)), 8)
+        folders = [str(self._content), str(self._scratch), str(workers), *map(str, roots)]
+        command = [sys.executable, "-m", unpack.__name__, *folders]
+        return subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+
+    def __enter__(self) -> Unpacking:
+        self._reader.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error:
+            self._process.kill()
+        self.finish()
+        self._process.wait()
+        self._reader.join()
+
+    def submit(self, stage: int, package: DebianPackage) -> None:
+        """Have a package, which is in the content store, unpacked into its stage's root."""
+        try:
+            _pipe(self._process.stdin).write(f"{stage:03} {package.sha256}\n".encode())
+            _pipe(self._process.stdin).flush()
+        except (BrokenPipeError, ValueError) as error:
+            raise self._failure or BuildError("unpacking ended early") from error
+
+    def finish(self) -> None:
+        """No more packages come."""
+        with contextlib.suppress(BrokenPipeError):
+            _pipe(self._process.stdin).close()
+
+    def fail(self, failure: Exception) -> None:
+        """Give up: who waits gets `failure`."""
+        self._failure = self._failure or failure
+        self._process.kill()
+
+    def wait(self, stage: int) -> tuple[list[str], list[Path]]:
+        """Wait until a stage is unpacked: its status stanzas, and the files that are left to dpkg."""
+        entry = self._stages[stage]
+        entry.done.wait()
+        if self._failure:
+            raise self._failure
+        return entry.stanzas, [self._content / digest[:2] / digest for digest in sorted(entry.deferred)]
+
+    def _read(self) -> None:
+        for line in _pipe(self._process.stdout):
+            self._take(json.loads(line))
+        missing = [self._names[digest] for stage in self._stages for digest in stage.waiting]
+        if missing and not self._failure:
+            end = _pipe(self._process.stderr).read().decode(errors="replace").strip().splitlines()[-1:]
+            self._failure = BuildError(f"unpacking ended early: {''.join(end)}", hint="run `wardian doctor`")
+        for stage in self._stages:
+            stage.done.set()
+
+    def _take(self, answer: Mapping[str, str]) -> None:
+        stage, digest = self._stages[int(answer["root"])], answer["sha256"]
+        if answer["error"]:
+            self.fail(_failure(self._names[digest], answer["error"]))
+            return
+        stanza = (self._scratch / f"{int(answer['root']):03}-{digest}").read_text()
+        if stanza:
+            stage.stanzas.append(stanza)
+        else:
+            stage.deferred.append(digest)
+        stage.waiting.discard(digest)
+        self._step.advance()
+        if not stage.waiting:
+            stage.done.set()
+
+
+def _failure(name: str, reason: str) -> Exception:
+    return BuildError(f"cannot unpack the Debian package {name}: {reason}", hint="run `wardian doctor`")
+
+
+def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
+    assert stream is not None  # every stream is asked for as a pipe
+    return stream
