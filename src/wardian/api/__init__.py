@@ -1,0 +1,1 @@
+"""The public API's objects: projects, locks, images. The command line uses nothing else."""

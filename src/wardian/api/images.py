@@ -1,0 +1,66 @@
+"""Images: what a build returns, and those that this machine has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from wardian.build import image as records
+from wardian.build.execute import Part
+from wardian.image.platform import Platform
+from wardian.store import snapshots
+from wardian.store.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """A built image. `seconds` is what the build took, `parts` its layers, reused and built."""
+
+    name: str
+    key: str
+    platform: Platform
+    seconds: float
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRecord:
+    """An image that is there. `shared` are those of its `bytes` that other images use too."""
+
+    name: str
+    key: str
+    platform: Platform
+    project: Path
+    created: datetime
+    bytes: int
+    shared: int
+
+
+def images(home: str | Path) -> list[ImageRecord]:
+    """The images of the store at `home`, in no particular order; raises StoreError."""
+    store = Store.open(home)
+    found = [record for _, record in records.read_records(store)]
+    uses: dict[str, int] = {}
+    for record in found:
+        for key in record.layers:
+            uses[key] = uses.get(key, 0) + 1
+    sizes = {key: _bytes(store, key) for key in uses}
+    return [
+        ImageRecord(
+            name=record.name,
+            key=record.key,
+            platform=Platform.parse(record.platform),
+            project=Path(record.project),
+            created=datetime.fromisoformat(record.created),
+            bytes=sum(sizes[key] for key in record.layers),
+            shared=sum(sizes[key] for key in record.layers if uses[key] > 1),
+        )
+        for record in found
+        if all(snapshots.find(store, key) for key in record.layers)
+    ]
+
+
+def _bytes(store: Store, key: str) -> int:
+    snapshot = snapshots.find(store, key)
+    return snapshot.bytes if snapshot else 0

@@ -1,0 +1,88 @@
+"""Runs notebooks headless: prepares the workbench, starts the driver, follows what it tells."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wardian.errors import RunError
+from wardian.runtime import launch, sandbox
+from wardian.runtime.notebook.events import CellOutput, Follower
+from wardian.runtime.notebook.parameters import parse_parameters
+from wardian.runtime.notebook.plan import NotebookRun, locate_notebook, plan_notebook
+
+if TYPE_CHECKING:
+    from wardian.api.preparation import Preparation
+    from wardian.api.request import RunRequest
+
+
+def run_notebook(preparation: Preparation, request: RunRequest) -> int:
+    """Execute the notebook that `request` names and save it beside an HTML page.
+
+    Raises NotebookError with the failing cell, and RunError for a notebook that cannot be run at all.
+    """
+    notebook = Path(request.directory or preparation.folder, str(request.target))
+    locate_notebook(preparation.folder, notebook)
+    if request.arguments:
+        raise RunError(
+            f"{request.target} takes no arguments", hint="set its parameters with -p NAME=VALUE before it"
+        )
+    parameters = parse_parameters([f"{name}={value}" for name, value in request.parameters.items()])
+    if preparation.detection.spec.python is None:
+        raise RunError(
+            f"{request.target} needs Python, which this project does not have",
+            hint="add a [python] table to the spec",
+        )
+    preparation.build(workbench=True)
+    lock = preparation.current(workbench=True)
+    root = preparation.bench_root(lock)
+    assert lock.python is not None
+    assert root is not None
+    planned = plan_notebook(
+        project=preparation.folder,
+        notebook=notebook,
+        workbench=root,
+        python_version=lock.python.interpreter.version,
+        output=Path(request.output) if request.output else None,
+        parameters=parameters,
+    )
+    return _execute(preparation, request, planned)
+
+
+def _execute(preparation: Preparation, request: RunRequest, planned: NotebookRun) -> int:
+    workshop, tell = preparation.workshop, preparation.workshop.progress.message
+    record = preparation.record()
+    binds = [(str(bind.source), bind.destination, bind.read_only) for bind in planned.binds]
+    command = launch.Command(
+        planned.argv,
+        environment=request.environment,
+        mounts=[*request.volumes, *binds],
+        network=request.network == "host",
+        root=request.root,
+        keep=request.keep,
+        memory=request.memory,
+        cpus=request.cpus,
+    )
+
+    def heard(output: CellOutput) -> None:
+        tell(output.text.rstrip("\n"))
+
+    follower = Follower(planned, progress=workshop.progress, heard=heard)
+    config = launch.configure(record, command, workshop.environment)
+    with launch.prepared(str(workshop.store.root), record, command, workshop.progress.message) as (
+        root,
+        folder,
+    ):
+        # Ctrl-C is the driver's, which stops the kernel and saves what there is; then we hear of it.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            with sandbox.start(record["runtime"], config, root, Path(folder)) as process:
+                assert process.stdout is not None
+                follower.follow(process.stdout)
+        finally:
+            signal.signal(signal.SIGINT, before)
+    result = follower.conclude(process.returncode)
+    pages = [path for path in (result.executed, result.page) if path]
+    tell(f"saved {' and '.join(map(str, pages))}")
+    return 0

@@ -1,0 +1,240 @@
+"""A project folder: the one object from which locking, building and running start.
+
+On the start-up path of every run: what a run of an unchanged project does not need is imported where it
+is used.
+"""
+
+from __future__ import annotations
+
+import os
+
+from wardian.api import targets, warm
+from wardian.system import variables
+from wardian.system.progress import Silent
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from wardian.api.images import Image
+    from wardian.api.locks import Lock
+    from wardian.api.preparation import Preparation
+    from wardian.api.request import RunRequest
+    from wardian.project.detect import Detection
+    from wardian.project.edit import Change
+    from wardian.project.spec import Spec
+    from wardian.system.progress import Progress
+
+
+class Project:
+    """A folder and what it declares. Cheap to open; reads the declaration when it is first asked for."""
+
+    def __init__(
+        self,
+        folder: str,
+        *,
+        home: str,
+        environment: Mapping[str, str],
+        progress: Progress,
+        offline: bool,
+        locked: bool,
+        script: str | None = None,
+    ) -> None:
+        self._folder = folder
+        self._home = home
+        self._environment = environment
+        self._progress = progress
+        self._offline = offline
+        self._locked = locked
+        self._script = script
+        self._preparation: Preparation | None = None
+
+    @classmethod
+    def open(
+        cls,
+        folder: str | os.PathLike[str] = ".",
+        *,
+        home: str | os.PathLike[str] | None = None,
+        environment: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
+        offline: bool = False,
+        locked: bool = False,
+    ) -> Project:
+        """Open the project that `folder` belongs to: the nearest folder from there up with a written spec.
+
+        Where there is none, it is `folder` itself. `home` is the store (default: $WARDIAN_HOME), `locked`
+        forbids resolving, `offline` the network. Raises SpecError when the folder cannot be read.
+        """
+        outside = os.environ if environment is None else environment
+        start = os.path.realpath(folder)
+        return cls(
+            _find(start),
+            home=os.fspath(home) if home is not None else variables.home(outside),
+            environment=outside,
+            progress=progress or Silent(),
+            offline=offline or outside.get("WARDIAN_OFFLINE") == "1",
+            locked=locked,
+        )
+
+    @property
+    def folder(self) -> Path:
+        """The project's folder, absolute."""
+        from pathlib import Path
+
+        return Path(self._folder)
+
+    @property
+    def detection(self) -> Detection:
+        """The spec with where it comes from; raises SpecError."""
+        return self._prepared().detection
+
+    @property
+    def spec(self) -> Spec:
+        """What the project asks for; raises SpecError."""
+        return self.detection.spec
+
+    @property
+    def name(self) -> str:
+        """The project's name, and its image's."""
+        return self.spec.name
+
+    @property
+    def detected(self) -> tuple[str, ...]:
+        """Sentences that say what was read and inferred; empty where a spec is written."""
+        return () if self.detection.document is not None else self.detection.sources
+
+    def initialize(self, *, force: bool = False) -> Path:
+        """Write what was detected as a commented wardian.toml; returns its path. Raises SpecError."""
+        from wardian.errors import SpecError
+        from wardian.project.initial import write_initial
+
+        detection = self.detection
+        if detection.document is not None and not force:
+            raise SpecError(
+                f"{detection.document.path} holds the project's spec already",
+                hint="edit it, or overwrite it with `wardian init --force`",
+            )
+        return write_initial(self.folder, detection)
+
+    def add(self, python: Sequence[str] = (), system: Sequence[str] = ()) -> tuple[Change, Lock]:
+        """Add requirements and Debian packages to the written spec, and lock them.
+
+        A spec that cannot be locked is put back as it was. Raises SpecError, and what `lock` raises.
+        """
+        from wardian.project.edit import add
+
+        return self._edited(lambda: add(self.folder, python=python, system=system))
+
+    def remove(self, python: Sequence[str] = (), system: Sequence[str] = ()) -> tuple[Change, Lock]:
+        """Remove requirements and Debian packages from the written spec, and lock what is left.
+
+        As `add`.
+        """
+        from wardian.project.edit import remove
+
+        return self._edited(lambda: remove(self.folder, python=python, system=system))
+
+    def lock(
+        self,
+        *,
+        upgrade: bool | Sequence[str] = False,
+        as_of: str | None = None,
+        platforms: Sequence[str] | None = None,
+    ) -> Lock:
+        """Bring the lock up to date with the spec, keeping the versions that still fit.
+
+        `upgrade` lets all or the named packages change; `as_of` resolves as on a date (RFC 3339);
+        `platforms` are locked beside those of the spec. Raises ResolveError, FetchError,
+        VerificationError, LockError.
+        """
+        return self._prepared().lock(upgrade=upgrade, as_of=as_of, platforms=platforms)
+
+    def check_lock(self) -> None:
+        """Raise LockError when the lock is missing, unreadable or stale."""
+        self._prepared().check_lock()
+
+    def build(self) -> Image:
+        """Lock if need be, then build the image for this machine's platform."""
+        return self._prepared().build()
+
+    def run(self, request: RunRequest) -> int:
+        """Lock and build if need be, then run; returns the exit status.
+
+        Raises RunError for a target that does not exist or a notebook that fails, and whatever locking
+        and building raise.
+        """
+        script = targets.own_environment(self._folder, request)
+        if script != self._script:
+            return self._for_script(script).run(request)
+        if targets.is_notebook(request):
+            from wardian.api.notebooks import run_notebook
+
+            return run_notebook(self._prepared(), request)
+        from wardian.api.running import run
+
+        record = warm.recall(self._home, warm.identify(self._folder, self._script))
+        if record is None:
+            record = self._prepared().record()
+        return run(self._home, record, request, self._environment, self._progress)
+
+    def _for_script(self, script: str | None) -> Project:
+        return Project(
+            self._folder,
+            home=self._home,
+            environment=self._environment,
+            progress=self._progress,
+            offline=self._offline,
+            locked=self._locked,
+            script=script,
+        )
+
+    def _prepared(self) -> Preparation:
+        if self._preparation is None:
+            from wardian.api.preparation import Preparation
+
+            self._preparation = Preparation.open(
+                self._folder,
+                script=self._script,
+                home=self._home,
+                environment=self._environment,
+                progress=self._progress,
+                offline=self._offline,
+                locked=self._locked,
+            )
+        return self._preparation
+
+    def _edited(self, edit: Callable[[], Change]) -> tuple[Change, Lock]:
+        from wardian.system.files import write_atomic
+
+        document = self.detection.document
+        change = edit()
+        self._preparation = None
+        try:
+            return change, self.lock()
+        except BaseException:
+            if document is None:
+                change.path.unlink(missing_ok=True)
+            else:
+                write_atomic(document.path, document.text)
+            raise
+
+
+def _find(start: str) -> str:
+    """The nearest folder from `start` up that holds a written spec, else `start`."""
+    folder = start
+    while True:
+        if os.path.exists(os.path.join(folder, "wardian.toml")) or _has_table(folder):
+            return folder
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return start
+        folder = parent
+
+
+def _has_table(folder: str) -> bool:
+    try:
+        with open(os.path.join(folder, "pyproject.toml"), "rb") as file:
+            return b"[tool.wardian" in file.read()
+    except OSError:
+        return False

@@ -1,0 +1,81 @@
+"""What a run's words mean: a notebook, a script, a task or a command. Runs nothing.
+
+On the start-up path of every run.
+"""
+
+from __future__ import annotations
+
+import os
+
+from wardian.errors import RunError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from wardian.api.request import RunRequest
+
+_METADATA = b"# /// script"  # the first line of inline metadata (PEP 723)
+
+
+def is_notebook(request: RunRequest) -> bool:
+    """Whether the target is a notebook."""
+    return bool(request.target and request.target.endswith(".ipynb"))
+
+
+def own_environment(folder: str, request: RunRequest) -> str | None:
+    """The script's path, absolute, if the target is one that declares an environment of its own."""
+    if not request.target or not request.target.endswith((".py", ".ipynb")):
+        return None
+    path = os.path.join(request.directory or folder, request.target)
+    try:
+        with open(path, "rb") as file:
+            return path if _METADATA in file.read() else None
+    except OSError:
+        return None
+
+
+def resolve(record: Mapping[str, Any], request: RunRequest) -> tuple[list[str], dict[str, str]]:
+    """The arguments to execute and the variables that a task sets; raises RunError for an unknown target."""
+    target, arguments = request.target, list(request.arguments)
+    if target is None:
+        return arguments, {}
+    if task := record["tasks"].get(target):
+        # Where a command line places further arguments is the spec's affair (Task.argv).
+        return ([*task["more"], *arguments] if arguments else task["plain"]), task["env"]
+    path = os.path.join(request.directory or record["folder"], target)
+    if target.endswith(".py"):
+        if not os.path.isfile(path):
+            raise RunError(f"the script {target} does not exist", hint=_near(record, request, target))
+        if not record["python"]:
+            raise RunError(
+                f"{target} needs Python, which this project does not have", hint="add a [python] table"
+            )
+        return ["python", inside(record, path), *arguments], {}
+    if os.path.isfile(path) and os.access(path, os.X_OK):
+        return [inside(record, path), *arguments], {}
+    raise RunError(f"there is no task, script or notebook {target!r}", hint=_near(record, request, target))
+
+
+def inside(record: Mapping[str, Any], path: str) -> str:
+    """Where a file or folder of the project is inside; raises RunError for one outside of it."""
+    relative = os.path.relpath(path, record["folder"])
+    if relative == os.curdir:
+        return "/work"
+    if relative.split(os.sep, 1)[0] == os.pardir:
+        raise RunError(
+            f"{path} lies outside the project {record['folder']}",
+            hint="mount its folder with -v, and run it by `--`",
+        )
+    return f"/work/{relative}"
+
+
+def _near(record: Mapping[str, Any], request: RunRequest, target: str) -> str:
+    from difflib import get_close_matches
+
+    folder = request.directory or record["folder"]
+    known = [*record["tasks"], *(name for name in os.listdir(folder) if name.endswith((".py", ".ipynb")))]
+    if near := get_close_matches(target, known, 3, 0.5):
+        return f"did you mean {' or '.join(near)}?"
+    return f"for a command write `wardian run -- {target} …`; for a task add it to [tasks]"
