@@ -21,11 +21,10 @@ import contextlib
 import fcntl
 import json
 import os
-import secrets
 
 from wardian.errors import RunError
 from wardian.runtime import bundle, cgroups, container
-from wardian.store import store as stores
+from wardian.store import claims
 from wardian.system import files
 
 TYPE_CHECKING = False
@@ -104,23 +103,21 @@ def launch(
     cannot be set. Raises RunError for mounts that do not exist and HostError when the host forbids
     containers.
     """
-    parent = os.path.join(home, "run")
-    os.makedirs(parent, exist_ok=True)
-    folder = os.path.join(parent, secrets.token_hex(8))
-    descriptor = stores.claim(folder)
-    try:
-        with contextlib.ExitStack() as stack:
-            layers, upper = stack.enter_context(_changes(home, record, command, folder))
-            stack.enter_context(cgroups.limited(command.memory, command.cpus, warn))
-            os.mkdir(f"{folder}/bundle")
-            root = container.Root(layers, upper)
-            return container.run(
-                record["runtime"], _config(record, command, outside), root, f"{folder}/bundle"
-            )
-    finally:
-        files.remove_tree(folder)
-        stores.release(folder, descriptor)
-        stores.sweep(parent)
+    with prepared(home, record, command, warn) as (root, folder):
+        return container.run(record["runtime"], configure(record, command, outside), root, folder)
+
+
+@contextlib.contextmanager
+def prepared(
+    home: str, record: Record, command: Command, warn: Callable[[str], None]
+) -> Iterator[tuple[container.Root, str]]:
+    """The root that a command runs in, and a folder for its bundle, while the block lasts."""
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(claims.claimed(os.path.join(home, "run")))
+        layers, upper = stack.enter_context(_changes(home, record, command, folder))
+        stack.enter_context(cgroups.limited(command.memory, command.cpus, warn))
+        os.mkdir(f"{folder}/bundle")
+        yield container.Root(layers, upper), f"{folder}/bundle"
 
 
 @contextlib.contextmanager
@@ -166,7 +163,8 @@ def _kept_layers(kept: str, record: Record) -> list[str]:
     return list(record["layers"])
 
 
-def _config(record: Record, command: Command, outside: Mapping[str, str]) -> dict[str, Any]:
+def configure(record: Record, command: Command, outside: Mapping[str, str]) -> dict[str, Any]:
+    """The bundle's configuration (runtime-spec, config.md); raises RunError for mounts that do not exist."""
     certificates, trusted = _certificates(outside)
     environment = {name: outside[name] for name in _PASSED if name in outside}
     environment |= {**trusted, **record["environment"], **command.environment}

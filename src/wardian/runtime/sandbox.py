@@ -20,6 +20,7 @@ from wardian.runtime import bundle, container, namespace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Any
 
 _REFUSED = 118  # this module's own exit status: the container did not start
 
@@ -57,30 +58,34 @@ class Sandbox:
         )
         self.folder.mkdir(exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix="sandbox-", dir=self.folder))
-        (folder / "request.json").write_text(json.dumps(self._request(config, folder)))
-        result = subprocess.run(
-            [sys.executable, "-m", __name__, str(folder)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            check=False,
-        )
-        if result.returncode == _REFUSED:
-            message, _, hint = result.stdout.strip().partition("\0")
-            raise HostError(message, hint=hint or None)
-        return result.returncode, result.stdout
-
-    def _request(self, config: dict[str, object], folder: Path) -> dict[str, object]:
         upper = self.upper or folder / "upper"
         upper.mkdir(exist_ok=True)
-        return {
-            "runtime": str(self.runtime),
-            "lowers": [str(path) for path in self.lowers],
-            "upper": str(upper),
-            "config": config,
-        }
+        root = container.Root([str(path) for path in self.lowers], str(upper))
+        with start(str(self.runtime), config, root, folder, stderr=subprocess.STDOUT) as process:
+            output, _ = process.communicate()
+        text = output.decode(errors="replace")
+        check_refusal(process.returncode, text)
+        return process.returncode, text
+
+
+def start(
+    runtime: str, config: Mapping[str, Any], root: container.Root, folder: Path, *, stderr: int | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a container in a process of its own, without input, its standard output a pipe.
+
+    Its files go to `folder`. To be waited for; `check_refusal` says whether it ever began.
+    """
+    request = {"runtime": runtime, "lowers": root.lowers, "upper": root.upper, "config": config}
+    (folder / "request.json").write_text(json.dumps(request))
+    command = [sys.executable, "-m", __name__, str(folder)]
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr)
+
+
+def check_refusal(status: int, output: str) -> None:
+    """Raise HostError if a started process ended because the container could not be set up."""
+    if status == _REFUSED:
+        message, _, hint = output.strip().partition("\0")
+        raise HostError(message, hint=hint or None)
 
 
 def main(folder: str) -> int:

@@ -1,0 +1,1 @@
+"""Headless execution of notebooks: what to run in the container, and what it tells while it runs."""
