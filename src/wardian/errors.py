@@ -9,6 +9,7 @@ WardianError
 │   ├── VerificationError    bytes that are not those that were named or signed
 │   ├── BuildError           a package that does not unpack, configure or install
 │   ├── RunError             a program, notebook or task that cannot be run
+│   │   └── NotebookError    a notebook that did not run to its end (runtime/notebook/events.py)
 │   ├── HostError            the kernel, its settings or the disk forbid something
 │   └── StoreError           $WARDIAN_HOME is damaged or from another version
 └── InternalError            exit 2: ours

@@ -34,8 +34,8 @@ def test_plan(project: Path, tmp_path: Path) -> None:
     assert plan.executed == project / "runs/deep/b c.ipynb"
     assert plan.page == project / "runs/deep/b c.html"
     assert plan.executed.parent.is_dir()
-    assert plan.argv[:3] == ("/opt/venv/bin/python", "-I", "-c")
-    assert plan.argv[4:] == (
+    assert plan.argv[:5] == ("/opt/venv/bin/python", "-I", "-X", "pycache_prefix=/var/cache/pycache", "-c")
+    assert plan.argv[6:] == (
         "/work/deep/b c.ipynb",
         "--name=deep/b c.ipynb",
         "--output=/opt/wardian/output/b c.ipynb",

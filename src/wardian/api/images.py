@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from wardian.build import image as records
-from wardian.build.execute import Part
+from wardian.build.image import Part
 from wardian.image.platform import Platform
 from wardian.store import snapshots
 from wardian.store.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +26,18 @@ class Image:
     platform: Platform
     seconds: float
     parts: tuple[Part, ...]
+
+
+def recalled(record: Mapping[str, Any]) -> Image:
+    """The image of a launch record: everything is there already."""
+    image = record["image"]
+    return Image(
+        name=image["name"],
+        key=image["key"],
+        platform=Platform.parse(image["platform"]),
+        seconds=0.0,
+        parts=tuple(Part(**part, seconds=0.0, reused=True) for part in image["parts"]),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

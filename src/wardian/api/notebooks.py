@@ -46,6 +46,7 @@ def run_notebook(preparation: Preparation, request: RunRequest) -> int:
         python_version=lock.python.interpreter.version,
         output=Path(request.output) if request.output else None,
         parameters=parameters,
+        verbose=request.verbose,
     )
     return _execute(preparation, request, planned)
 
@@ -70,12 +71,9 @@ def _execute(preparation: Preparation, request: RunRequest, planned: NotebookRun
 
     follower = Follower(planned, progress=workshop.progress, heard=heard)
     config = launch.configure(record, command, workshop.environment)
-    with launch.prepared(str(workshop.store.root), record, command, workshop.progress.message) as (
-        root,
-        folder,
-    ):
+    with launch.prepared(str(workshop.store.root), record, command, tell) as (root, folder):
         # Ctrl-C is the driver's, which stops the kernel and saves what there is; then we hear of it.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        before = signal.signal(signal.SIGINT, lambda *_: None)
         try:
             with sandbox.start(record["runtime"], config, root, Path(folder)) as process:
                 assert process.stdout is not None

@@ -214,6 +214,7 @@ class Preparation:
 
     def _remember(self, image: Image, made: Plan, lock: model.PlatformLock) -> None:
         store = self.workshop.store
+        bench = plan(lock, workbench=True).workbench  # kept from pruning, built or not
         images.write_record(
             store,
             images.Record(
@@ -221,7 +222,7 @@ class Preparation:
                 name=image.name,
                 platform=str(image.platform),
                 layers=tuple(layer.key for layer in made.layers),
-                workbench=made.workbench.key if made.workbench else "",
+                workbench=bench.key if bench else "",
                 project=str(self.folder),
                 identity=self.identity,
                 created=images.now(),
@@ -232,6 +233,15 @@ class Preparation:
         spec = self.detection.spec
         content = {
             "inputs": inputs,
+            "image": {
+                "name": image.name,
+                "key": image.key,
+                "platform": str(image.platform),
+                "parts": [
+                    {"name": part.name, "key": part.key, "bytes": part.bytes}
+                    for part in image.parts[: len(made.layers)]
+                ],
+            },
             "identity": self.identity,
             "name": spec.name,
             "folder": str(self.folder),

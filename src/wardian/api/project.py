@@ -155,7 +155,11 @@ class Project:
         self._prepared().check_lock()
 
     def build(self) -> Image:
-        """Lock if need be, then build the image for this machine's platform."""
+        """Lock if need be, then build the image for this machine's platform; where nothing changed, tell it."""
+        if record := warm.recall(self._home, warm.identify(self._folder, self._script)):
+            from wardian.api.images import recalled
+
+            return recalled(record)
         return self._prepared().build()
 
     def run(self, request: RunRequest) -> int:

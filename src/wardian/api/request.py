@@ -13,7 +13,8 @@ class RunRequest:
     `parameters` are a notebook's, as text; `volumes` are (host path, path inside, read-only); `memory` is
     in bytes, `cpus` a number of processors; `keep` names a root that is kept; `root` asks for emulated
     root inside; `output` is a notebook's folder for results; `interactive` asks for a terminal inside;
-    `directory` is where the caller stands, and relative targets are seen from.
+    `directory` is where the caller stands, and relative targets are seen from; `verbose` asks for what a
+    notebook's cells print.
     """
 
     __slots__ = (
@@ -29,6 +30,7 @@ class RunRequest:
         "parameters",
         "root",
         "target",
+        "verbose",
         "volumes",
     )
 
@@ -48,6 +50,7 @@ class RunRequest:
         output: str | None = None,
         interactive: bool = False,
         directory: str | None = None,
+        verbose: bool = False,
     ) -> None:
         self.target = target
         self.arguments = tuple(arguments)
@@ -62,3 +65,4 @@ class RunRequest:
         self.output = output
         self.interactive = interactive
         self.directory = directory
+        self.verbose = verbose

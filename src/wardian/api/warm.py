@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Record = Mapping[str, Any]
 
-VERSION = 1  # counted up when the record's keys change
+VERSION = 2  # counted up when the record's keys change
 
 
 def identify(folder: str, script: str | None = None) -> str:

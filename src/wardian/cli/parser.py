@@ -124,7 +124,9 @@ class Parser(argparse.ArgumentParser):
             "-C", "--directory", metavar="DIR", default=unset, help="work on the project in DIR"
         )
         group.add_argument("-q", "--quiet", action="store_true", default=unset, help="say nothing but errors")
-        group.add_argument("--verbose", action="store_true", default=unset, help="say more")
+        # `run` and `shell` have a -v of their own, the volume that other container tools mean by it.
+        flags = ["--verbose"] if "-v" in self._option_string_actions else ["-v", "--verbose"]
+        group.add_argument(*flags, action="store_true", default=unset, help="say more")
         group.add_argument("-h", "--help", action="help", help="show this help")
 
     def add_locking(self) -> None:

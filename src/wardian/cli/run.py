@@ -77,6 +77,7 @@ def request(arguments: argparse.Namespace, session: Session) -> RunRequest:
         arguments=tuple(words if explicit else words[1:]),
         parameters=parameters,
         output=session.path(arguments.output) if arguments.output else None,
+        verbose=session.verbose,
         **options,
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wardian.errors import RunError
+from wardian.runtime.launch import BYTECODE
 from wardian.runtime.notebook.parameters import Value
 
 _PYTHON = "/opt/venv/bin/python"
@@ -73,7 +74,9 @@ def plan_notebook(
     executed = choose_output(project, relative, output)
     _make_folder(executed.parent)
     page = executed.with_suffix(".html")
-    argv = [_PYTHON, "-I", "-c", _START, f"{_PROJECT}/{relative}", f"--name={relative}"]
+    # Isolated, Python does not see where byte code is kept, unless it is told.
+    argv = [_PYTHON, "-I", "-X", f"pycache_prefix={BYTECODE}", "-c", _START]
+    argv += [f"{_PROJECT}/{relative}", f"--name={relative}"]
     argv += [f"--output={_OUTPUT}/{executed.name}", f"--html={_OUTPUT}/{page.name}"]
     argv += [f"--workbench={_site_packages(python_version)}", f"--events={events}"]
     argv += [f"--parameters={json.dumps(dict(parameters))}"] if parameters else []
