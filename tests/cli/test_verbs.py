@@ -17,7 +17,7 @@ import wardian
 from wardian.api.images import Image, ImageRecord
 from wardian.api.locks import Lock
 from wardian.api.request import RunRequest
-from wardian.build.execute import Part
+from wardian.build.image import Part
 from wardian.cli.session import Session
 from wardian.ecosystems.debian.model import DebianLock
 from wardian.errors import LockError

@@ -167,13 +167,16 @@ def test_what_cannot_be_edited_is_told_and_left(write, edit, options, message, h
 def test_init_writes_what_was_detected(write):
     folder = write({"a.py": "import sklearn\n"})
     detection = detect(folder)
-    path = write_initial(folder, detection)
+    path = write_initial(folder)
     again = detect(folder)
     assert again.spec == detection.spec
     assert again.lock_digest == detection.lock_digest
     assert "sklearn from scikit-learn" in path.read_text()
     with pytest.raises(SpecError, match=r"wardian\.toml holds a spec already"):
-        write_initial(folder, again)
+        write_initial(folder)
+    path.write_text("not = [toml")
+    assert write_initial(folder, force=True) == path
+    assert detect(folder).spec == detection.spec
 
 
 plain = st.text(st.characters(blacklist_categories=("Cs", "Cc")), max_size=30)

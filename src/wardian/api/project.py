@@ -105,17 +105,15 @@ class Project:
         return () if self.detection.document is not None else self.detection.sources
 
     def initialize(self, *, force: bool = False) -> Path:
-        """Write what was detected as a commented wardian.toml; returns its path. Raises SpecError."""
-        from wardian.errors import SpecError
+        """Write what is detected as a commented wardian.toml; returns its path.
+
+        Raises SpecError where one is written already, unless `force` has it overwritten.
+        """
         from wardian.project.initial import write_initial
 
-        detection = self.detection
-        if detection.document is not None and not force:
-            raise SpecError(
-                f"{detection.document.path} holds the project's spec already",
-                hint="edit it, or overwrite it with `wardian init --force`",
-            )
-        return write_initial(self.folder, detection)
+        path = write_initial(self.folder, force=force)
+        self._preparation = None
+        return path
 
     def add(self, python: Sequence[str] = (), system: Sequence[str] = ()) -> tuple[Change, Lock]:
         """Add requirements and Debian packages to the written spec, and lock them.

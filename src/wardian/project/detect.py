@@ -54,14 +54,14 @@ class Detection:
         return self.spec.lock_digest(self.declared)
 
 
-def detect(folder: Path, script: Path | None = None) -> Detection:
+def detect(folder: Path, script: Path | None = None, *, written: bool = True) -> Detection:
     """Find or infer the spec of `folder`, for running `script` where one is given.
 
-    `script` is a `.py` file or a notebook, relative to the working directory or absolute; any other
+    Without `written` it is inferred as if none were written. `script` is a `.py` file or a notebook, relative to the working directory or absolute; any other
     file is not looked into. Raises SpecError.
     """
     folder = folder.absolute()
-    document = find_spec(folder)
+    document = find_spec(folder) if written else None
     metadata = None if script is None else _script_metadata(script.absolute())
     if document is not None:
         found = _explicit(folder, document, with_python=metadata is None)

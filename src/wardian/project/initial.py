@@ -7,23 +7,27 @@ import textwrap
 from pathlib import Path
 
 from wardian.errors import SpecError
-from wardian.project.detect import Detection
+from wardian.project.detect import detect
 from wardian.project.kinds import Key, Table, declared_keys, key_text
-from wardian.project.read import SPEC_FILE
+from wardian.project.read import SPEC_FILE, find_spec
 from wardian.project.spec import Mount, Spec, Task
 
 _WIDTH = 96
 
 
-def write_initial(folder: Path, detection: Detection) -> Path:
-    """Write `wardian.toml` for what was detected; raises SpecError where a spec stands already."""
-    if detection.document is not None:
-        raise SpecError(
-            f"{detection.document.path} holds a spec already", hint="edit it, or remove it to detect anew"
-        )
+def write_initial(folder: Path, *, force: bool = False) -> Path:
+    """Write `wardian.toml` for what is detected; raises SpecError where a spec stands already.
+
+    `force` overwrites a `wardian.toml`, but leaves `[tool.wardian]` alone: that file is not ours.
+    """
     from wardian.system.files import write_atomic
 
     path = folder / SPEC_FILE
+    standing = find_spec(folder)
+    if standing is not None and (standing.path != path or not force):
+        advice = "overwrite it with --force" if standing.path == path else "remove [tool.wardian] from it"
+        raise SpecError(f"{standing.path} holds a spec already", hint=f"edit it, or {advice}")
+    detection = detect(folder, written=False)
     write_atomic(path, render(detection.spec, detection.sources))
     return path
 
