@@ -15,6 +15,7 @@ from wardian.system import variables
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from wardian.ecosystems.python.program import Uv
     from wardian.project.configuration import Configuration
     from wardian.system.http import Fetcher
 
@@ -53,19 +54,32 @@ def _programs() -> dict[str, Callable[[], Path]]:
 def _probes(
     configuration: Configuration, fetcher: Fetcher, environment: Mapping[str, str]
 ) -> Iterator[Probe]:
-    import sys
-
     from wardian.ecosystems.debian.archives import find_archives
-    from wardian.ecosystems.python.indexes import read_indexes, without_credentials
+    from wardian.ecosystems.python.indexes import without_credentials
 
     archives = find_archives(configuration, suite="trixie", now=datetime.now(UTC))
     for archive, suite in archives.releases:
         address = f"{archives.bases(archive)[0]}dists/{suite}/InRelease"
         yield Probe(name=suite, address=without_credentials(address), reach=_reach(fetcher, address))
-    indexes = read_indexes(configuration, environment, prefix=Path(sys.prefix))
-    if indexes.default:
-        address = f"{indexes.default.rstrip('/')}/pip/"
-        yield Probe(name="Python index", address=without_credentials(address), reach=_reach(fetcher, address))
+    from wardian.ecosystems.python.program import open_uv
+    from wardian.store.store import Store
+
+    store = Store.open(variables.home(environment))
+    uv = open_uv(store, configuration, environment=environment, fetcher=fetcher)
+    origin = f"the index of {uv.indexes.origin}"
+    yield Probe(name="Python index", address=origin, reach=lambda: _ask_index(uv))
+
+
+def _ask_index(uv: Uv) -> None:
+    """Have uv look a package up: only uv knows all that an index is configured by."""
+    from wardian.ecosystems.python import errors
+
+    with uv.work() as folder:
+        (folder / "requirements.in").write_text("packaging\n")
+        arguments = ["pip", "compile", "--no-deps", "--no-cache", f"{folder}/requirements.in"]
+        status, told = uv.run([*arguments, *uv.indexes.arguments()], folder=folder)
+    if status:
+        raise errors.explain(told, doing="cannot look up a Python package")
 
 
 def _reach(fetcher: Fetcher, address: str) -> Callable[[], None]:

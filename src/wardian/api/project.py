@@ -153,7 +153,11 @@ class Project:
         self._prepared().check_lock()
 
     def build(self) -> Image:
-        """Lock if need be, then build the image for this machine's platform; where nothing changed, tell it."""
+        """Lock if need be, then build the image for this machine's platform.
+
+        Where nothing has changed since the last time, it only says what there is. Raises what `lock`
+        raises, BuildError and HostError.
+        """
         if record := warm.recall(self._home, warm.identify(self._folder, self._script)):
             from wardian.api.images import recalled
 
