@@ -101,6 +101,10 @@ class Unpacking:
         with contextlib.suppress(BrokenPipeError):
             _pipe(self._process.stdin).close()
 
+    def join(self) -> None:
+        """Wait until all that came is unpacked."""
+        self._reader.join()
+
     def fail(self, failure: Exception) -> None:
         """Give up: who waits gets `failure`."""
         self._failure = self._failure or failure

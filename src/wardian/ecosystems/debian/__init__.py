@@ -1,0 +1,1 @@
+"""Debian packages: the ground on which every image stands."""

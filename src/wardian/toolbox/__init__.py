@@ -1,0 +1,1 @@
+"""Outside programs, fetched and made runnable without root."""
