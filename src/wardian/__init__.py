@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wardian.api.project import Project
     from wardian.api.pruning import prune
     from wardian.api.request import RunRequest
-    from wardian.build.execute import Part
+    from wardian.build.image import Part
     from wardian.errors import WardianError
     from wardian.project.schema import spec_schema as schema
     from wardian.runtime.doctor.check import Check
@@ -33,7 +33,7 @@ _HOMES = {
     "Image": "wardian.api.images",
     "ImageRecord": "wardian.api.images",
     "Lock": "wardian.api.locks",
-    "Part": "wardian.build.execute",
+    "Part": "wardian.build.image",
     "Project": "wardian.api.project",
     "RunRequest": "wardian.api.request",
     "WardianError": "wardian.errors",

@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wardian.build.image import Part
 from wardian.build.plan import DebianLayer, InterpreterLayer, Layer, Plan, PythonLayer
 from wardian.ecosystems.debian import configure
 from wardian.ecosystems.debian.fetch import fetch
@@ -35,17 +36,7 @@ if TYPE_CHECKING:
     from wardian.ecosystems.workshop import Workshop
     from wardian.lock.model import PlatformLock
     from wardian.store.store import Store
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """A layer of a finished build: what it is, and whether it was there already."""
-
-    name: str
-    key: str
-    bytes: int
-    seconds: float
-    reused: bool
+    from wardian.system.progress import Step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,28 +148,28 @@ class Builder:
         for layer, root in zip(layers, roots, strict=True):
             make_skeleton(root, layer.architecture)
         (folder / "scratch").mkdir()
+        content = self.store.content("00").parent.parent
+        content.mkdir(parents=True, exist_ok=True)
         stages = [(layer.packages, root) for layer, root in zip(layers, roots, strict=True)]
         count = sum(len(layer.packages) for layer in layers)
         with ExitStack() as stack:
-            step = stack.enter_context(
-                self.workshop.progress.step("Debian packages", total=count, unit="packages")
-            )
+            step = self.workshop.progress.step("unpacking", total=count, unit="packages")
             unpacking = stack.enter_context(
                 Unpacking(
                     stages,
-                    content=self.store.content("00").parent.parent,
+                    content=content,
                     scratch=folder / "scratch",
                     step=step,
                 )
             )
-            _start(_guard, unpacking.fail, self._feed, layers, unpacking)
+            _start(_guard, unpacking.fail, self._feed, layers, unpacking, step)
             for number, layer in enumerate(layers):
                 stanzas, deferred = unpacking.wait(number)
                 self._configure(layer, folder, stanzas, deferred)
                 built[layer.key].set_result(self._commit(layer, folder / layer.key, start))
                 start = time.monotonic()
 
-    def _feed(self, layers: Sequence[DebianLayer], unpacking: Unpacking) -> None:
+    def _feed(self, layers: Sequence[DebianLayer], unpacking: Unpacking, step: Step) -> None:
         stage = {package.sha256: number for number, layer in enumerate(layers) for package in layer.packages}
         workshop = self.workshop
         arriving = fetch(
@@ -189,9 +180,11 @@ class Builder:
             releases=self.lock.debian.releases,
             progress=workshop.progress,
         )
-        for package, _ in arriving:
-            unpacking.submit(stage[package.sha256], package)
-        unpacking.finish()
+        with step:
+            for package, _ in arriving:
+                unpacking.submit(stage[package.sha256], package)
+            unpacking.finish()
+            unpacking.join()
 
     def _configure(self, layer: DebianLayer, folder: Path, stanzas: list[str], deferred: list[Path]) -> None:
         scratch = folder / f"{layer.key}.work"

@@ -18,6 +18,17 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A layer of a finished build: what it is, and whether it was there already."""
+
+    name: str
+    key: str
+    bytes: int
+    seconds: float
+    reused: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One built image: its layers' keys from bottom to top, and the folders that were built into it."""
 

@@ -8,6 +8,7 @@ Being pid 1, the runtime takes every process of the container with it when it en
 when the keeper dies, and the keeper when this process dies. The mounts go with the namespace. So even
 SIGKILL leaves no process and no mount. The program itself is not pid 1 (the bundle asks for no pid
 namespace of its own): signals have their usual default actions, and orphans are reaped by the runtime.
+It waits for all of them, so a watcher beside it kills those that outlive the program.
 
 On the start-up path of every run: no dataclasses, no pathlib, no subprocess.
 """
@@ -18,10 +19,11 @@ import contextlib
 import errno
 import json
 import os
+import select
 import signal
 import sys
 
-from wardian.errors import HostError, InternalError
+from wardian.errors import HostError, InternalError, RunError
 from wardian.runtime import namespace
 
 TYPE_CHECKING = False
@@ -61,8 +63,10 @@ def run(runtime: str, config: Mapping[str, Any], root: Root, folder: str) -> int
 
     `runtime` is the path of crun; `folder` an empty folder of the caller's for the bundle, the overlay's
     work folder and the runtime's state. The process must have one thread. Signals that reach this
-    process are passed on. Raises HostError when the kernel forbids what is needed.
+    process are passed on. Raises HostError when the kernel forbids what is needed and RunError when the
+    program cannot be started.
     """
+    os.mkfifo(f"{folder}/pid", 0o600)
     for name in ("work", "root", "state"):
         os.mkdir(f"{folder}/{name}", 0o700)
     # crun keeps compiled seccomp filters below its state; compiling one takes 15 ms. They are kept beside
@@ -79,9 +83,22 @@ def run(runtime: str, config: Mapping[str, Any], root: Root, folder: str) -> int
             os.close(reader)
             _guarded(writer, lambda: _keep(runtime, root, folder, writer, blocked))
         os.close(writer)
-        return _attend(keeper, reader)
+        status = _attend(keeper, reader)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    if status == 1:
+        _check_started(f"{folder}/log", config)
+    return status
+
+
+def _check_started(log: str, config: Mapping[str, Any]) -> None:
+    """Raise RunError for what the runtime logged: it then never started the program, and ended with 1."""
+    with contextlib.suppress(FileNotFoundError), open(log, errors="replace") as file:
+        if said := file.read().strip():
+            raise RunError(
+                f"cannot start {config['process']['args'][0]!r}: {said.splitlines()[-1]}",
+                hint="look at its name and path as the container sees them, in `wardian shell`",
+            )
 
 
 def _write_config(config: Mapping[str, Any], root: Root, folder: str) -> None:
@@ -136,7 +153,7 @@ def _keep(runtime: str, root: Root, folder: str, writer: int, mask: set[signal.S
     namespace.map_only(user, group)
     first = os.fork()
     if first == 0:
-        _guarded(writer, lambda: _become_runtime(runtime, root, folder, mask))
+        _guarded(writer, lambda: _become_runtime(runtime, root, folder, writer, mask))
     os.write(writer, f"{first}\n".encode())
     os.close(writer)
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
@@ -147,7 +164,9 @@ def _keep(runtime: str, root: Root, folder: str, writer: int, mask: set[signal.S
     os._exit(128 - code if code < 0 else code)
 
 
-def _become_runtime(runtime: str, root: Root, folder: str, mask: set[signal.Signals | int]) -> None:
+def _become_runtime(
+    runtime: str, root: Root, folder: str, writer: int, mask: set[signal.Signals | int]
+) -> None:
     # The parent lives in another pid namespace, where getppid() sees it as 0.
     namespace.die_with_parent(0)
     namespace.mount("none", "/", flags=namespace.MS_REC | namespace.MS_SLAVE)
@@ -158,20 +177,41 @@ def _become_runtime(runtime: str, root: Root, folder: str, mask: set[signal.Sign
         namespace.mount("tmpfs", "/sys/fs/cgroup", "tmpfs", namespace.MS_RDONLY)
     if root.lowers:
         _mount_overlay(root, folder)
+    if os.fork() == 0:
+        _watch(f"{folder}/pid", writer)
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     os.execv(
         runtime,
         [
             "crun",
             "--cgroup-manager=disabled",
+            f"--log=file:{folder}/log",
+            "--log-level=error",
             "--root",
             f"{folder}/state",
             "run",
+            f"--pid-file={folder}/pid",
             "--bundle",
             folder,
             "wardian",
         ],
     )
+
+
+def _watch(pid_file: str, writer: int) -> None:
+    """Wait for the program's end, then kill what it leaves behind; does not return.
+
+    Signals are blocked here. `pid_file` is a pipe, which the runtime opens once the program is made.
+    """
+    try:
+        os.close(writer)
+        with open(pid_file) as file:
+            program = int(file.read())
+        with contextlib.suppress(ProcessLookupError):  # it has ended already
+            select.select([os.pidfd_open(program)], [], [])
+        os.kill(-1, signal.SIGKILL)  # all of this pid namespace, save the runtime and this process
+    finally:
+        os._exit(0)
 
 
 def _mount_overlay(root: Root, folder: str) -> None:

@@ -127,6 +127,8 @@ def _changes(home: str, record: Record, command: Command, folder: str) -> Iterat
         os.mkdir(f"{folder}/upper", 0o755)
         yield record["layers"], f"{folder}/upper"
         return
+    if command.keep in ("", ".", "..") or "/" in command.keep or "\0" in command.keep:
+        raise RunError(f"{command.keep!r} is no name for a kept root", hint="use letters, digits and dashes")
     kept = os.path.join(home, "kept", record["identity"], command.keep)
     os.makedirs(kept, exist_ok=True)
     descriptor = os.open(f"{kept}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

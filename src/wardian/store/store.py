@@ -20,11 +20,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wardian.errors import StoreError
+from wardian.store import claims
 from wardian.system import files
 
 if TYPE_CHECKING:
@@ -106,14 +106,8 @@ class Store:
     def temporary(self) -> Iterator[Path]:
         """A new folder on the store's file system, removed at the end with all that is left in it."""
         parent = self._folder("temporary")
-        sweep(parent)
-        folder = parent / secrets.token_hex(8)
-        descriptor = claim(folder)
-        try:
-            yield folder
-        finally:
-            files.remove_tree(folder)
-            release(folder, descriptor)
+        with claims.claimed(parent) as folder:
+            yield Path(folder)
 
     def _folder(self, *names: str) -> Path:
         folder = self.root.joinpath(*names)
@@ -124,48 +118,3 @@ class Store:
                 f"cannot make {folder}: {error.strerror}", hint="check the store's permissions and free space"
             ) from error
         return folder
-
-
-def claim(folder: str | os.PathLike[str]) -> int:
-    """Make `folder` and hold `FOLDER.lock`, which says to `sweep` that its owner lives.
-
-    A sweep may take the lock's name away between its making and its locking: then it is made again.
-    """
-    path = f"{os.fspath(folder)}.lock"
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        with contextlib.suppress(FileNotFoundError):
-            if os.stat(path).st_ino == os.fstat(descriptor).st_ino:
-                break
-        os.close(descriptor)
-    os.mkdir(folder, 0o700)
-    return descriptor
-
-
-def release(folder: str | os.PathLike[str], descriptor: int) -> None:
-    """Give up a claimed folder, which is gone or is to be swept."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(f"{os.fspath(folder)}.lock")
-    os.close(descriptor)
-
-
-def sweep(parent: str | os.PathLike[str]) -> None:
-    """Remove the folders below `parent` that no living process claims."""
-    with contextlib.suppress(FileNotFoundError):
-        for entry in list(os.scandir(parent)):
-            if entry.name.endswith(".lock"):
-                _sweep_one(entry.path)
-
-
-def _sweep_one(lock: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            files.remove_tree(lock.removesuffix(".lock"))
-            os.unlink(lock)
-        except BlockingIOError:
-            pass
-        finally:
-            os.close(descriptor)

@@ -19,7 +19,7 @@ def write_atomic(path: str | os.PathLike[str], data: str | bytes, *, durable: bo
     Keeps the mode of a file that is already there. Raises HostError when the disk refuses.
     """
     target = os.path.realpath(path)
-    temporary = f"{target}.{os.getpid()}.tmp"
+    temporary = f"{target}.{os.urandom(6).hex()}.tmp"  # two threads may write the same file
     raw = data.encode() if isinstance(data, str) else data
     try:
         with open(temporary, "wb") as file:

@@ -61,8 +61,9 @@ class _SilentStep:
 class Silent:
     """Reports nowhere, so that no caller asks whether anyone listens."""
 
-    def step(self, title: str, *, total: int | None = None, unit: str = "") -> Step:
+    def step(self, title: str, *, total: int | None = None, unit: str = "") -> Step:  # noqa: ARG002
+        """Begin a step that nobody sees."""
         return _SilentStep()
 
     def message(self, text: str) -> None:
-        pass
+        """Say nothing."""

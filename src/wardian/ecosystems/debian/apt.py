@@ -12,8 +12,8 @@ import subprocess
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from wardian.ecosystems.debian.place import place
 from wardian.errors import InternalError, ResolveError
+from wardian.system.files import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -104,10 +104,10 @@ def _prepare(store: Store, toolbox: Toolbox, index: Index) -> Path:
             link = work / "lists" / path.replace("/", "_")
             link.unlink(missing_ok=True)
             link.symlink_to(item.path)
-        place(work / "etc/sources.list", "".join(sources))
-        place(work / "status", "")
+        write_atomic(work / "etc/sources.list", "".join(sources))
+        write_atomic(work / "status", "")
         # Last: its presence says that all is there.
-        place(
+        write_atomic(
             work / "apt.conf",
             _CONFIGURATION.format(work=work, methods=toolbox.methods(), architecture=index.architecture),
         )

@@ -6,6 +6,7 @@ Sizes are bounded: by the file's own size for its members, and by a ratio for wh
 from __future__ import annotations
 
 import contextlib
+import os
 import tarfile
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
@@ -15,7 +16,6 @@ from wardian.errors import VerificationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 _MAGIC = b"!<arch>\n"
 _HEADER = 60
@@ -33,65 +33,77 @@ class _Member:
     size: int
 
 
-def read_control(path: Path) -> dict[str, bytes]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlFile:
+    """A file of the control archive, and its mode."""
+
+    mode: int
+    data: bytes
+
+
+def read_control(deb: IO[bytes], *, name: str) -> dict[str, ControlFile]:
     """The files of the control archive by name: `control`, `md5sums`, `postinst`, …
 
-    Raises VerificationError for a damaged or hostile package.
+    `name` stands for the package in errors. Raises VerificationError for a damaged or hostile package.
     """
     files = {}
-    with _open(path, "control.tar", largest=_LARGEST_CONTROL) as archive:
+    with _open(deb, "control.tar", largest=_LARGEST_CONTROL, name=name) as archive:
         for member in archive:
             if member.isreg() and (file := archive.extractfile(member)):
-                files[member.name.removeprefix("./")] = file.read()
+                files[member.name.removeprefix("./")] = ControlFile(mode=member.mode, data=file.read())
     return files
 
 
 @contextlib.contextmanager
-def open_data(path: Path) -> Iterator[tarfile.TarFile]:
+def open_data(deb: IO[bytes], *, name: str) -> Iterator[tarfile.TarFile]:
     """The data archive as a stream: members come once, in order. Their names are as hostile as they are.
 
     Raises VerificationError for a damaged package, also while it is read.
     """
-    with _open(path, "data.tar", largest=_SLACK + _RATIO * path.stat().st_size) as archive:
+    with _open(deb, "data.tar", largest=_SLACK + _RATIO * _size(deb), name=name) as archive:
         yield archive
 
 
 @contextlib.contextmanager
-def _open(path: Path, stem: str, *, largest: int) -> Iterator[tarfile.TarFile]:
+def _open(deb: IO[bytes], stem: str, *, largest: int, name: str) -> Iterator[tarfile.TarFile]:
     try:
-        with path.open("rb") as file:
-            member = next((item for item in _members(file, path) if _stem(item.name) == stem), None)
-            if member is None:
-                raise VerificationError(f"{path.name} is no Debian package: it has no {stem}")
-            pieces = decompress(_slice(file, member), member.name.removeprefix(stem), name=path.name)
-            stream = _Stream(pieces, largest=largest, name=path.name)
-            with tarfile.open(fileobj=stream, mode="r|", bufsize=_PIECE) as archive:  # type: ignore[call-overload]
-                yield archive
-            while stream.read(_PIECE):  # what follows the archive's end is checked too
-                pass
+        member = next((item for item in _members(deb, name) if _stem(item.name) == stem), None)
+        if member is None:
+            raise VerificationError(f"{name} is no Debian package: it has no {stem}")
+        pieces = decompress(_slice(deb, member), member.name.removeprefix(stem), name=name)
+        stream = _Stream(pieces, largest=largest, name=name)
+        with tarfile.open(fileobj=stream, mode="r|", bufsize=_PIECE) as archive:  # type: ignore[call-overload]
+            yield archive
+        while stream.read(_PIECE):  # what follows the archive's end is checked too
+            pass
     except (tarfile.TarError, UnicodeDecodeError) as error:
-        raise VerificationError(f"{path.name} is no Debian package: {error}") from error
+        raise VerificationError(f"{name} is no Debian package: {error}") from error
+
+
+def _size(file: IO[bytes]) -> int:
+    return os.fstat(file.fileno()).st_size
 
 
 def _stem(name: str) -> str:
     return ".".join(name.split(".")[:2])
 
 
-def _members(file: IO[bytes], path: Path) -> Iterator[_Member]:
+def _members(file: IO[bytes], package: str) -> Iterator[_Member]:
     """The members of an ar archive, in the common format that deb(5) asks for: no long names."""
+    file.seek(0)
     if file.read(len(_MAGIC)) != _MAGIC:
-        raise VerificationError(f"{path.name} is no Debian package: it is no ar archive")
-    end = path.stat().st_size
+        raise VerificationError(f"{package} is no Debian package: it is no ar archive")
+    end = _size(file)
     offset = len(_MAGIC)
     while offset < end:
         file.seek(offset)
         header = file.read(_HEADER)
         digits = header[48:58].strip()
         if len(header) != _HEADER or header[58:] != b"`\n" or not digits.isdigit():
-            raise VerificationError(f"{path.name} is no Debian package: damaged at byte {offset}")
+            raise VerificationError(f"{package} is no Debian package: damaged at byte {offset}")
         size = int(digits)
         if offset + _HEADER + size > end:
-            raise VerificationError(f"{path.name} is truncated")
+            raise VerificationError(f"{package} is truncated")
         name = header[:16].decode("ascii").strip().rstrip("/")
         yield _Member(name=name, offset=offset + _HEADER, size=size)
         offset += _HEADER + size + size % 2

@@ -14,7 +14,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from wardian.ecosystems.debian.place import place
+from wardian.system.files import write_atomic
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -52,7 +52,7 @@ class Lists:
     def keep_release(self, data: bytes) -> str:
         """Keep a verified `InRelease`; its digest."""
         sha256 = hashlib.sha256(data).hexdigest()
-        place(self._root / "releases" / sha256, data)
+        write_atomic(self._root / "releases" / sha256, data)
         return sha256
 
     def packages(self, sha256: str) -> Path:
@@ -69,7 +69,7 @@ class Lists:
 
     def keep_seen(self, archive: str, suite: str, as_of: datetime | None, seen: Seen) -> None:
         """Remember the last release of a suite."""
-        place(self._seen(archive, suite, as_of), json.dumps(asdict(seen)))
+        write_atomic(self._seen(archive, suite, as_of), json.dumps(asdict(seen)))
 
     def _seen(self, archive: str, suite: str, as_of: datetime | None) -> Path:
         dated = f"_{as_of:%Y%m%dT%H%M%S}" if as_of else ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import mmap
 from typing import TYPE_CHECKING
 
-from wardian.ecosystems.debian.place import place
+from wardian.system.files import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,7 +94,7 @@ def _load_table(path: Path, text: mmap.mmap | bytes) -> bytes:
         return beside.read_bytes()
     except FileNotFoundError:
         table = _make_table(text)
-        place(beside, table)
+        write_atomic(beside, table)
         return table
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from wardian.toolbox.toolbox import SUITE, Toolbox
 
 if TYPE_CHECKING:
+    import tarfile
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
@@ -40,7 +42,6 @@ def ensure_toolbox(
     if found := Toolbox.find(store, host):
         return found
     from wardian.ecosystems.debian.archives import find_archives
-    from wardian.ecosystems.debian.deb import open_data
     from wardian.ecosystems.debian.fetch import fetch
     from wardian.ecosystems.debian.refresh import refresh
 
@@ -55,7 +56,15 @@ def ensure_toolbox(
         for _, path in fetch(store, fetcher, archives, packages, releases=found.releases, progress=progress):
             yield path
 
-    return Toolbox.ensure(store, host, debs=debs, data=open_data)
+    return Toolbox.ensure(store, host, debs=debs, data=_open_data)
+
+
+@contextlib.contextmanager
+def _open_data(path: Path) -> Iterator[tarfile.TarFile]:
+    from wardian.ecosystems.debian.deb import open_data
+
+    with path.open("rb") as file, open_data(file, name=path.name) as archive:
+        yield archive
 
 
 def _fits(index: Index, host: Platform, archives: Archives) -> bool:

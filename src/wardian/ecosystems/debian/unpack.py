@@ -11,28 +11,28 @@ folder, for `database.py`. It configures nothing.
 
 from __future__ import annotations
 
-import io
+import hashlib
 import json
-import lzma
+import lzma  # noqa: F401 - after the change of root nothing can be imported any more
 import os
 import re
 import stat
 import sys
 import tarfile
 import traceback
-import zlib
-from typing import IO, TYPE_CHECKING
+from collections.abc import Mapping
+from errno import ENOSPC
+from io import BufferedReader
+from typing import IO
 
-from wardian.errors import BuildError
+from wardian.ecosystems.debian import deb
+from wardian.errors import VerificationError, WardianError
 from wardian.runtime import namespace
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+Control = Mapping[str, deb.ControlFile]
 
 LINE = 3 + 1 + 64 + 1  # root's number, digest, newline
-_IN_MEMORY = 48 << 20  # larger archives are decompressed as a stream: two workers stay below 200 MB
-_LARGEST_CONTROL = 16 << 20
-_SLACK = 64 << 20
+_BLOCK = 1 << 20
 
 # dpkg's path filters (dpkg(1), --path-exclude), the same as in the image's /etc/dpkg/dpkg.cfg.d/wardian.
 EXCLUDED = ("/usr/share/doc/", "/usr/share/man/", "/usr/share/info/", "/usr/share/locale/",
@@ -74,97 +74,46 @@ def main(arguments: list[str]) -> int:
 def _serve(content_fd: int, scratch_fd: int, root_fds: list[int]) -> None:
     while line := os.read(0, LINE).decode():
         root, digest = int(line[:3]), line[4:].strip()
-        answer = {"root": root, "sha256": digest, "error": ""}
+        answer: dict[str, object] = {"root": root, "sha256": digest, "error": "", "full": False}
         try:
             os.fchdir(root_fds[root])
             os.chroot(".")
-            deb = os.open(f"{digest[:2]}/{digest}", os.O_RDONLY, dir_fd=content_fd)
-            with os.fdopen(deb, "rb") as file:
-                stanza = unpack(file, base=root == 0)
-            with os.fdopen(
-                os.open(
-                    f"{root:03}-{digest}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600, dir_fd=scratch_fd
-                ),
-                "w",
-            ) as out:
+            descriptor = os.open(f"{digest[:2]}/{digest}", os.O_RDONLY, dir_fd=content_fd)
+            with os.fdopen(descriptor, "rb") as file:
+                _verify(file, digest)
+                stanza = unpack(file, base=root == 0, name=digest)
+            descriptor = os.open(f"{root:03}-{digest}", os.O_WRONLY | os.O_CREAT, 0o600, dir_fd=scratch_fd)
+            with os.fdopen(descriptor, "w") as out:
                 out.write(stanza)
-        except (
-            OSError,
-            ValueError,
-            EOFError,
-            BuildError,
-            lzma.LZMAError,
-            tarfile.TarError,
-            zlib.error,
-        ) as error:
+        except OSError as error:
+            answer |= {"error": f"{error.filename or digest}: {error.strerror}", "full": error.errno == ENOSPC}
+        except (WardianError, ValueError) as error:
             answer["error"] = str(error)[:2000]
         except Exception:
             answer["error"] = traceback.format_exc()[-2000:]
         os.write(1, (json.dumps(answer) + "\n").encode())
 
 
-def members(file: IO[bytes]) -> Iterator[tuple[str, int]]:
-    """The members of an ar archive (deb(5)): name and size, the file standing at the member's first byte."""
-    if file.read(8) != b"!<arch>\n":
-        raise BuildError("not a Debian package: no ar archive")
-    while header := file.read(60):
-        if len(header) != 60 or header[58:] != b"`\n":
-            raise BuildError("not a Debian package: damaged ar header")
-        size = int(header[48:58])
-        start = file.tell()
-        yield header[:16].decode("ascii").strip().rstrip("/"), size
-        file.seek(start + size + size % 2)
+def _verify(file: BufferedReader, digest: str) -> None:
+    """What was verified when it was fetched may have been lost with the power since; 1 GB/s."""
+    if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+        raise VerificationError("the stored file is damaged")
 
 
-def _decompressed(file: IO[bytes], name: str, size: int) -> IO[bytes]:
-    """The bytes of a member, in memory when they are few, else as a stream."""
-    raw = file.read(size)
-    if name.endswith(".xz"):
-        decompressor = lzma.LZMADecompressor()
-        data = decompressor.decompress(raw, _IN_MEMORY)
-        if decompressor.eof and not decompressor.unused_data:
-            return io.BytesIO(data)
-        return lzma.LZMAFile(io.BytesIO(raw))
-    if name.endswith(".gz"):
-        inflater = zlib.decompressobj(31)
-        data = inflater.decompress(raw, _IN_MEMORY)
-        if inflater.eof:
-            return io.BytesIO(data)
-        raise BuildError(f"{name} is larger than {_IN_MEMORY} bytes, or cut off")
-    if name.endswith(".tar"):
-        return io.BytesIO(raw)
-    raise BuildError(f"unknown compression of {name}")
-
-
-def unpack(deb: IO[bytes], *, base: bool) -> str:
+def unpack(file: IO[bytes], *, base: bool, name: str) -> str:
     """Unpack one package into `/`; returns its stanza for dpkg's status, `install ok unpacked`.
 
     An empty stanza says that the package is left to dpkg: its preinst diverts files, which must happen
     before its own files land. Not in the base: dpkg cannot run yet, and there is nothing to divert.
     """
-    control: dict[str, tuple[int, bytes]] = {}
-    names: list[str] = []
-    for name, size in members(deb):
-        if name.startswith("control.tar"):
-            control = _read_control(_decompressed(deb, name, size))
-            if not base and b"dpkg-divert" in control.get("preinst", (0, b""))[1]:
-                return ""
-        elif name.startswith("data.tar"):
-            if "control" not in control:
-                raise BuildError("not a Debian package: no control file before the data")
-            names = _Extraction(control).extract(_decompressed(deb, name, size))
+    control = deb.read_control(file, name=name)
+    if "control" not in control:
+        raise VerificationError(f"{name} is no Debian package: it has no control file")
+    if not base and "preinst" in control and b"dpkg-divert" in control["preinst"].data:
+        return ""
+    with deb.open_data(file, name=name) as archive:
+        names = _Extraction(control).extract(archive)
     return _register(control, names)
-
-
-def _read_control(data: IO[bytes]) -> dict[str, tuple[int, bytes]]:
-    control = {}
-    with tarfile.open(fileobj=data, mode="r:") as tar:
-        for member in tar:
-            if member.isfile():
-                if member.size > _LARGEST_CONTROL:
-                    raise BuildError(f"control file {member.name} is too large")
-                control[os.path.basename(member.name)] = (member.mode, tar.extractfile(member).read())  # type: ignore[union-attr]
-    return control
 
 
 def _field(stanza: str, name: str) -> str:
@@ -172,37 +121,30 @@ def _field(stanza: str, name: str) -> str:
     return found[1].strip() if found else ""
 
 
-def _conffiles(control: dict[str, tuple[int, bytes]]) -> list[str]:
-    lines = control.get("conffiles", (0, b""))[1].decode().split("\n")
+def _conffiles(control: Control) -> list[str]:
+    lines = control["conffiles"].data.decode().split("\n") if "conffiles" in control else []
     return [line.strip() for line in lines if line.startswith("/")]
 
 
 class _Extraction:
     """Extracts one data.tar below the current root."""
 
-    def __init__(self, control: dict[str, tuple[int, bytes]]) -> None:
-        stanza = control["control"][1].decode()
+    def __init__(self, control: Control) -> None:
         self.conffiles = set(_conffiles(control))
         # A file that is there already came from another package of this build. Ours may take its place
         # only if we say so (Debian policy 7.6.1); packages land in any order, so the other yields to us.
-        self.replaces = bool(_field(stanza, "Replaces"))
-        self.budget = int(_field(stanza, "Installed-Size") or 0) * 1024 * 4 + _SLACK
+        self.replaces = bool(_field(control["control"].data.decode(), "Replaces"))
 
-    def extract(self, data: IO[bytes]) -> list[str]:
+    def extract(self, archive: tarfile.TarFile) -> list[str]:
         """Returns the paths as dpkg lists them, without those that the filters exclude."""
         names = []
-        with tarfile.open(fileobj=data, mode="r:") as tar:
-            for member in tar:
-                path = "/" + member.name.removeprefix("./").strip("/")
-                if not _kept(path):
-                    continue
-                names.append(path if path != "/" else "/.")
-                if path == "/":
-                    continue
-                self.budget -= member.size
-                if self.budget < 0:
-                    raise BuildError("unpacks to far more than its Installed-Size says")
-                self._place(tar, member, path + ".dpkg-new" if path in self.conffiles else path)
+        for member in archive:
+            path = "/" + member.name.removeprefix("./").strip("/")
+            if not _kept(path):
+                continue
+            names.append(path if path != "/" else "/.")
+            if path != "/":
+                self._place(archive, member, path + ".dpkg-new" if path in self.conffiles else path)
         return names
 
     def _place(self, tar: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None:
@@ -229,36 +171,35 @@ class _Extraction:
         elif member.isfifo():
             os.mkfifo(path, member.mode)
         else:
-            raise BuildError(f"{path}: packages may not hold device files (Debian policy 10.6)")
+            raise VerificationError(f"{path}: packages may not hold device files (Debian policy 10.6)")
 
-    def _write(self, tar: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None:
+    def _write(self, archive: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         try:
-            tar.fileobj.seek(member.offset_data)
-            remaining = member.size
-            while remaining:
-                block = tar.fileobj.read(min(remaining, 4 << 20))
-                if not block:
-                    raise BuildError(f"{path}: the package is cut off")
-                remaining -= os.write(descriptor, block)
+            content = archive.extractfile(member)
+            assert content is not None  # it is a regular file
+            while block := content.read(_BLOCK):
+                while block:  # a disk that fills up takes a part first
+                    block = block[os.write(descriptor, block) :]
             os.fchmod(descriptor, stat.S_IMODE(member.mode) | 0o400)
             os.utime(descriptor, (member.mtime, member.mtime))
         finally:
             os.close(descriptor)
 
 
-def _register(control: dict[str, tuple[int, bytes]], names: list[str]) -> str:
+def _register(control: Control, names: list[str]) -> str:
     """Write the package's files of dpkg's info database (dpkg's doc/, `info/` files)."""
-    stanza = control["control"][1].decode().rstrip("\n") + "\n"
+    stanza = control["control"].data.decode().rstrip("\n") + "\n"
     package, architecture = _field(stanza, "Package"), _field(stanza, "Architecture")
     if not re.fullmatch(r"[a-z0-9][a-z0-9+.-]+", package) or not re.fullmatch(r"[a-z0-9-]+", architecture):
-        raise BuildError("the control file names no package")
+        raise VerificationError("the control file names no package")
     base = f"{package}:{architecture}" if _field(stanza, "Multi-Arch") == "same" else package
     info = "/var/lib/dpkg/info"
     _write_info(f"{info}/{base}.list", 0o644, ("\n".join(names) + "\n").encode())
-    for name, (mode, text) in control.items():
-        if name != "control":
-            _write_info(f"{info}/{base}.{name}", mode, _without_excluded(text) if name == "md5sums" else text)
+    for name, file in control.items():
+        if name != "control" and re.fullmatch(r"[a-z0-9.-]+", name):
+            data = _without_excluded(file.data) if name == "md5sums" else file.data
+            _write_info(f"{info}/{base}.{name}", file.mode, data)
     stanza = re.sub(
         r"^(Package: .*\n)", r"\1Status: install ok unpacked\n", stanza, count=1, flags=re.MULTILINE
     )

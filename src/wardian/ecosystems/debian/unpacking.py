@@ -9,10 +9,10 @@ import subprocess
 import sys
 import threading
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from wardian.ecosystems.debian import unpack
-from wardian.errors import BuildError
+from wardian.errors import BuildError, HostError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -128,10 +128,10 @@ class Unpacking:
         for stage in self._stages:
             stage.done.set()
 
-    def _take(self, answer: Mapping[str, str]) -> None:
+    def _take(self, answer: Mapping[str, Any]) -> None:
         stage, digest = self._stages[int(answer["root"])], answer["sha256"]
         if answer["error"]:
-            self.fail(_failure(self._names[digest], answer["error"]))
+            self.fail(_failure(self._names[digest], answer["error"], full=bool(answer["full"])))
             return
         stanza = (self._scratch / f"{int(answer['root']):03}-{digest}").read_text()
         if stanza:
@@ -144,7 +144,10 @@ class Unpacking:
             stage.done.set()
 
 
-def _failure(name: str, reason: str) -> Exception:
+def _failure(name: str, reason: str, *, full: bool) -> Exception:
+    if full:
+        message = f"cannot unpack the Debian package {name}: the disk is full ({reason})"
+        return HostError(message, hint="free some space, for example by `wardian prune`, and build again")
     return BuildError(f"cannot unpack the Debian package {name}: {reason}", hint="run `wardian doctor`")
 
 

@@ -1,0 +1,1 @@
+"""Python packages: resolved, downloaded and installed by uv."""
