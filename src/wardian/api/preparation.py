@@ -108,7 +108,8 @@ class Preparation:
                 declared=self.detection.declared,
                 platforms=tuple(wanted),
                 keep=earlier,
-                upgrade=upgrade if isinstance(upgrade, bool) else tuple(upgrade),
+                # Everything as of then: what was locked later has no claim to stay.
+                upgrade=(upgrade if isinstance(upgrade, bool) else tuple(upgrade)) or as_of is not None,
                 as_of=_moment(as_of) if as_of else None,
                 workbench=workbench,
             ),

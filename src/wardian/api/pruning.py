@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from wardian.build.image import Record
 
 
+_LISTS_AGE = 30 * 86400  # seconds; a lock that is older is solved on new lists
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
     """Something that was deleted, or would be: what it is, and its bytes on the disk."""
@@ -113,11 +116,19 @@ def _kept_layers(store: Store, used: list[Record]) -> Iterator[str]:
 
 
 def _downloads(store: Store, *, everything: bool, used: list[Record]) -> Iterator[Item]:
-    """Fetched packages serve later builds of the same versions; they go when no image is left or all go."""
+    """Fetched packages serve later builds of the same versions; they go when no image is left or all go.
+
+    Lists of Debian packages, of which every day brings new ones, go when they are old.
+    """
     if everything or not used:
         for name in ("content", "cache"):
             for folder in _folders(store.root / name):
                 yield _item(f"downloads in {name}/{folder.name}", folder)
+        return
+    for name in ("apt", "lists"):
+        for path in sorted((store.root / "cache" / name).glob("*")):
+            if time.time() - path.stat().st_mtime > _LISTS_AGE:
+                yield _item(f"package lists in cache/{name}", path)
 
 
 def _toolboxes(store: Store, *, everything: bool) -> Iterator[Item]:
@@ -131,7 +142,8 @@ def _folders(parent: Path) -> list[Path]:
 
 
 def _item(name: str, path: Path) -> Item:
-    return Item(name=name, path=path, bytes=files.tree_bytes(path))
+    size = files.tree_bytes(path) if path.is_dir() else path.stat().st_size
+    return Item(name=name, path=path, bytes=size)
 
 
 def _remove(store: Store, item: Item) -> None:

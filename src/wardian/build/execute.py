@@ -94,6 +94,7 @@ class Builder:
     def _build_python(self, layer: PythonLayer, folder: Path, built: dict[str, Future[Part]]) -> None:
         workshop = self.workshop
         target = workshop.target(self.lock.debian.suite, layer.interpreter.version, self.lock.platform)
+        place = "/opt/workbench" if layer.workbench else "/opt/venv"
         if not workshop.offline:
             prefetch(workshop.uv, layer.packages, target=target, progress=workshop.progress)
         for key in layer.below:
@@ -105,7 +106,8 @@ class Builder:
                 interpreter=layer.interpreter,
                 target=target,
                 sandbox=self.sandbox(layer.below, folder),
-                into=folder / "snapshot/root/opt" / ("workbench" if layer.workbench else "venv"),
+                into=folder / f"snapshot/root{place}",
+                place=place,
                 offline=workshop.offline,
                 progress=workshop.progress,
             )

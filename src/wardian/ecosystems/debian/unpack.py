@@ -74,7 +74,7 @@ def main(arguments: list[str]) -> int:
 def _serve(content_fd: int, scratch_fd: int, root_fds: list[int]) -> None:
     while line := os.read(0, LINE).decode():
         root, digest = int(line[:3]), line[4:].strip()
-        answer: dict[str, object] = {"root": root, "sha256": digest, "error": "", "full": False}
+        answer = {"root": root, "sha256": digest, "error": "", "kind": ""}
         try:
             os.fchdir(root_fds[root])
             os.chroot(".")
@@ -86,7 +86,10 @@ def _serve(content_fd: int, scratch_fd: int, root_fds: list[int]) -> None:
             with os.fdopen(descriptor, "w") as out:
                 out.write(stanza)
         except OSError as error:
-            answer |= {"error": f"{error.filename or digest}: {error.strerror}", "full": error.errno == ENOSPC}
+            kind = "full" if error.errno == ENOSPC else ""
+            answer |= {"error": f"{error.filename or digest}: {error.strerror}", "kind": kind}
+        except _DamagedError:
+            answer |= {"error": "the stored file is damaged", "kind": "damaged"}
         except (WardianError, ValueError) as error:
             answer["error"] = str(error)[:2000]
         except Exception:
@@ -94,10 +97,14 @@ def _serve(content_fd: int, scratch_fd: int, root_fds: list[int]) -> None:
         os.write(1, (json.dumps(answer) + "\n").encode())
 
 
+class _DamagedError(Exception):
+    """The stored file is not the one that was fetched."""
+
+
 def _verify(file: BufferedReader, digest: str) -> None:
     """What was verified when it was fetched may have been lost with the power since; 1 GB/s."""
     if hashlib.file_digest(file, "sha256").hexdigest() != digest:
-        raise VerificationError("the stored file is damaged")
+        raise _DamagedError
 
 
 def unpack(file: IO[bytes], *, base: bool, name: str) -> str:

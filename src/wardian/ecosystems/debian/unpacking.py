@@ -9,10 +9,10 @@ import subprocess
 import sys
 import threading
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from wardian.ecosystems.debian import unpack
-from wardian.errors import BuildError, HostError
+from wardian.errors import BuildError, HostError, VerificationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -128,10 +128,12 @@ class Unpacking:
         for stage in self._stages:
             stage.done.set()
 
-    def _take(self, answer: Mapping[str, Any]) -> None:
+    def _take(self, answer: Mapping[str, str]) -> None:
         stage, digest = self._stages[int(answer["root"])], answer["sha256"]
         if answer["error"]:
-            self.fail(_failure(self._names[digest], answer["error"], full=bool(answer["full"])))
+            if answer["kind"] == "damaged":  # then the next build fetches it again
+                (self._content / digest[:2] / digest).unlink(missing_ok=True)
+            self.fail(_failure(self._names[digest], answer["error"], answer["kind"]))
             return
         stanza = (self._scratch / f"{int(answer['root']):03}-{digest}").read_text()
         if stanza:
@@ -144,11 +146,13 @@ class Unpacking:
             stage.done.set()
 
 
-def _failure(name: str, reason: str, *, full: bool) -> Exception:
-    if full:
-        message = f"cannot unpack the Debian package {name}: the disk is full ({reason})"
+def _failure(name: str, reason: str, kind: str) -> Exception:
+    message = f"cannot unpack the Debian package {name}: {reason}"
+    if kind == "full":
         return HostError(message, hint="free some space, for example by `wardian prune`, and build again")
-    return BuildError(f"cannot unpack the Debian package {name}: {reason}", hint="run `wardian doctor`")
+    if kind == "damaged":
+        return VerificationError(message, hint="build again: it was removed, and is fetched anew")
+    return BuildError(message, hint="run `wardian doctor`")
 
 
 def _pipe(stream: IO[bytes] | None) -> IO[bytes]:

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pytest
+
+from wardian.ecosystems.python.resolve import resolve
+from wardian.ecosystems.python.workbench import resolve_workbench
+from wardian.errors import ResolveError
+
+
+@pytest.fixture
+def tools(index):
+    index.add_wheel("ipykernel", "7.0", requires=["shared>=2"])
+    index.add_wheel("nbclient", "0.11", requires=["ipykernel"])
+    index.add_wheel("nbconvert", "7.17")
+    for version in ("1.0", "2.0", "3.0"):
+        index.add_wheel("shared", version)
+    index.add_wheel("alpha", "1.0", requires=["shared<3"])
+
+
+@pytest.mark.usefixtures("tools")
+def test_holds_only_what_the_project_has_not(uv, request_for):
+    asked = request_for("alpha")
+    locked = resolve(uv, asked)
+    assert {package.name: package.version for package in locked} == {"alpha": "1.0", "shared": "2.0"}
+    bench = resolve_workbench(uv, asked, locked)
+    assert [package.name for package in bench] == ["ipykernel", "nbclient", "nbconvert"]
+
+
+@pytest.mark.usefixtures("tools")
+def test_keeps_its_versions(uv, index, request_for):
+    locked = resolve(uv, request_for("alpha"))
+    bench = resolve_workbench(uv, request_for("alpha"), locked)
+    index.add_wheel("nbclient", "0.12")
+    assert resolve_workbench(uv, request_for("alpha", keep=bench), locked) == bench
+    upgraded = resolve_workbench(uv, request_for("alpha", keep=bench, upgrade=True), locked)
+    assert [package.version for package in upgraded if package.name == "nbclient"] == ["0.12"]
+
+
+@pytest.mark.usefixtures("tools")
+def test_names_the_pin_that_leaves_no_room(uv, request_for):
+    asked = request_for("alpha", "shared==1.0")
+    with pytest.raises(ResolveError, match=r"notebooks cannot be run beside shared 1\.0") as caught:
+        resolve_workbench(uv, asked, resolve(uv, asked))
+    assert "shared>=2" in caught.value.message
+
+
+@pytest.mark.network
+def test_real_tools(real_uv, request_for):
+    asked = request_for("numpy")
+    locked = resolve(real_uv, asked)
+    bench = {package.name for package in resolve_workbench(real_uv, asked, locked)}
+    assert {"ipykernel", "nbclient", "nbconvert", "traitlets"} <= bench
+    assert "numpy" not in bench
