@@ -97,6 +97,7 @@ class Preparation:
         as_of: str | None = None,
         platforms: Sequence[str] | None = None,
         workbench: bool = False,
+        building: bool = False,
     ) -> Lock:
         """Write a lock that fits the declaration; what is locked stays where it fits."""
         earlier = self._earlier()
@@ -112,6 +113,7 @@ class Preparation:
                 upgrade=(upgrade if isinstance(upgrade, bool) else tuple(upgrade)) or as_of is not None,
                 as_of=_moment(as_of) if as_of else None,
                 workbench=workbench,
+                building=building,
             ),
             sandbox=self._resolving_sandbox,
         )
@@ -163,7 +165,8 @@ class Preparation:
                     f"{self.lock_path} does not hold what running notebooks needs",
                     hint="run the notebook once without --locked",
                 )
-            part = self.lock(workbench=workbench).content.platform(Platform.host())
+            locked = self.lock(workbench=workbench, building=True)
+            part = locked.content.platform(Platform.host())
         if part is None:
             raise SpecError(
                 f"the spec's platforms do not include this machine's, {Platform.host()}",

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 
+from wardian import __version__
 from wardian.system import files
 
 TYPE_CHECKING = False
@@ -20,7 +21,12 @@ if TYPE_CHECKING:
 
     Record = Mapping[str, Any]
 
-VERSION = 2  # counted up when the record's keys change
+_FORMAT = 2  # counted up when the record's keys change
+
+
+def _writer() -> str:
+    """Who may read a record: another version of wardian may build another image of the same lock."""
+    return f"{__version__} {_FORMAT}"
 
 
 def identify(folder: str, script: str | None = None) -> str:
@@ -39,7 +45,7 @@ def recall(home: str, identity: str) -> Record | None:
     try:
         with open(path) as file:
             record = json.load(file)
-        if record["version"] != VERSION or not _fits(record):
+        if record["wardian"] != _writer() or not _fits(record):
             return None
         os.utime(path)  # when an image was last used, for `prune --older-than`
     except (OSError, ValueError, KeyError, TypeError):
@@ -77,4 +83,4 @@ def remember(home: str, identity: str, record: Record) -> None:
     """Write a record."""
     path = record_path(home, identity)
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    files.write_atomic(path, json.dumps({"version": VERSION, **record}))
+    files.write_atomic(path, json.dumps({"wardian": _writer(), **record}))

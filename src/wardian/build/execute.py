@@ -21,7 +21,6 @@ from wardian.ecosystems.debian.fetch import fetch
 from wardian.ecosystems.debian.unpacking import Unpacking, make_skeleton
 from wardian.ecosystems.python import interpreter as interpreters
 from wardian.ecosystems.python.install import install
-from wardian.ecosystems.python.prefetch import prefetch
 from wardian.errors import HostError
 from wardian.image.platform import Platform
 from wardian.runtime.sandbox import Sandbox
@@ -95,8 +94,7 @@ class Builder:
         workshop = self.workshop
         target = workshop.target(self.lock.debian.suite, layer.interpreter.version, self.lock.platform)
         place = "/opt/workbench" if layer.workbench else "/opt/venv"
-        if not workshop.offline:
-            prefetch(workshop.uv, layer.packages, target=target, progress=workshop.progress)
+        workshop.prefetch(layer.packages, target).result()
         for key in layer.below:
             built[key].result()
         with workshop.progress.step(f"installing {layer.name}"):
@@ -202,15 +200,14 @@ class Builder:
             folder=scratch / "sandbox",
         )
         with self.workshop.progress.step(f"configuring {layer.name}"):
-            state = configure.configure(
-                sandbox,
-                scratch / "exchange",
+            stage = configure.Stage(
                 below=below,
                 stanzas=stanzas,
                 deferred=deferred,
-                info=root / "var/lib/dpkg/info",
+                roots=(*sandbox.lowers, root),
                 architecture=layer.architecture,
             )
+            state = configure.configure(sandbox, scratch / "exchange", stage)
         state.write(folder / layer.key / "dpkg.json")
 
     def _commit(self, layer: Layer, folder: Path, start: float) -> Part:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+
 
 def main() -> int:
     """Run the `wardian` command on this process's arguments; returns its exit status."""
@@ -10,4 +14,15 @@ def main() -> int:
 
     from wardian.cli.entry import run
 
+    _open_standard_streams(os, sys)
     return run(sys.argv[1:], os.environ)
+
+
+def _open_standard_streams(os: ModuleType, sys: ModuleType) -> None:
+    """Put /dev/null where a stream was closed (`<&-`): the next file to be opened would take its number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            os.set_inheritable(number, True)
+            stream = open(number, "r" if number == 0 else "w", closefd=False)  # noqa: SIM115 - for good
+            setattr(sys, name, stream)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 
 from wardian.cli.parser import UsageError
 
@@ -65,7 +64,7 @@ def options(arguments: argparse.Namespace, session: Session) -> dict[str, Any]:
         "keep": arguments.keep,
         "root": arguments.root,
         "directory": os.path.realpath(session.folder),
-        "interactive": sys.stdin.isatty() and sys.stdout.isatty(),
+        "interactive": os.isatty(0) and os.isatty(1),
     }
 
 

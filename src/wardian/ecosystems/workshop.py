@@ -6,6 +6,7 @@ Everything is made when it is first needed, once, whichever thread asks.
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from wardian.ecosystems.debian.archives import Archives, find_archives
 from wardian.ecosystems.debian.tools import ensure_toolbox
+from wardian.ecosystems.python.prefetch import prefetch
 from wardian.ecosystems.python.program import Uv, open_uv
 from wardian.ecosystems.python.pylock import Target
 from wardian.image.platform import Platform
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from wardian.ecosystems.python.model import PythonPackage
     from wardian.store.store import Store
     from wardian.system.progress import Progress
     from wardian.toolbox.toolbox import Toolbox
@@ -39,7 +42,8 @@ class Workshop:
     environment: Mapping[str, str]
     progress: Progress
     offline: bool
-    _toolbox_lock: threading.Lock = field(default_factory=threading.Lock)
+    _guard: threading.Lock = field(default_factory=threading.Lock)
+    _prefetched: dict[tuple[PythonPackage, ...], Future[None]] = field(default_factory=dict)
 
     @cached_property
     def configuration(self) -> Configuration:
@@ -71,10 +75,28 @@ class Workshop:
 
     def toolbox(self) -> Toolbox:
         """The outside programs, fetched where they are not there yet; raises FetchError."""
-        with self._toolbox_lock:
+        with self._guard:
             return ensure_toolbox(
                 self.store, self.fetcher, self.configuration, self.host, progress=self.progress
             )
+
+    def prefetch(self, packages: tuple[PythonPackage, ...], target: Target) -> Future[None]:
+        """Begin to fetch locked Python packages into uv's cache; what is under way is not begun again."""
+        with self._guard:
+            if packages in self._prefetched:
+                return self._prefetched[packages]
+            future = self._prefetched[packages] = Future()
+        # A daemon, so that Ctrl-C need not wait for it.
+        threading.Thread(target=self._prefetch, args=(packages, target, future), daemon=True).start()
+        return future
+
+    def _prefetch(self, packages: tuple[PythonPackage, ...], target: Target, future: Future[None]) -> None:
+        try:
+            if not self.offline:
+                prefetch(self.uv, packages, target=target, progress=self.progress)
+            future.set_result(None)
+        except BaseException as error:
+            future.set_exception(error)
 
     def runtime(self) -> Path:
         """The OCI runtime."""

@@ -35,7 +35,8 @@ class Wish:
     """What a lock is wanted of.
 
     `upgrade` is True for every package or names those that may change; `as_of` is a time before which
-    everything must have been published; `workbench` asks for what running notebooks needs.
+    everything must have been published; `workbench` asks for what running notebooks needs; `building`
+    says that the lock will be built at once, so that fetching may begin while the rest is resolved.
     """
 
     spec: Spec
@@ -45,6 +46,7 @@ class Wish:
     upgrade: bool | Collection[str] = False
     as_of: datetime | None = None
     workbench: bool = False
+    building: bool = False
 
 
 def resolve_lock(
@@ -157,6 +159,8 @@ def _python(
     )
     with workshop.progress.step("resolving Python packages"):
         packages = resolve(workshop.uv, request, sandbox=image)
+    if wish.building and platform == workshop.host:
+        workshop.prefetch(packages, request.target)
     bench: tuple[PythonPackage, ...] = ()
     if wish.workbench or (earlier and earlier.workbench):
         with workshop.progress.step("resolving the workbench"):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping, Sequence
     from typing import Any
 
@@ -51,7 +52,7 @@ def run_config(
     *,
     environment: Mapping[str, str],
     directory: str,
-    terminal: bool,
+    terminal: os.terminal_size | None,
     mounts: Sequence[Mapping[str, Any]],
     seccomp: Mapping[str, Any],
     network: bool,
@@ -64,8 +65,7 @@ def run_config(
         "hostname": name,
         "mounts": [*_system_mounts(), *mounts],
         "process": {
-            **_process(arguments, environment, directory),
-            "terminal": terminal,
+            **_process(arguments, environment, directory, terminal),
             "user": {"uid": USER, "gid": USER, "umask": 0o022},
             "capabilities": {},
         },
@@ -85,7 +85,7 @@ def root_config(
     *,
     environment: Mapping[str, str],
     directory: str = "/",
-    terminal: bool = False,
+    terminal: os.terminal_size | None = None,
     mounts: Sequence[Mapping[str, Any]] = (),
     network: bool = False,
     name: str = "build",
@@ -97,8 +97,7 @@ def root_config(
         "hostname": name,
         "mounts": [*_system_mounts(), *mounts],
         "process": {
-            **_process(arguments, environment, directory),
-            "terminal": terminal,
+            **_process(arguments, environment, directory, terminal),
             "user": {"uid": 0, "gid": 0, "umask": 0o022},
             "capabilities": dict.fromkeys(("bounding", "effective", "permitted"), _ROOT_CAPABILITIES),
         },
@@ -114,8 +113,17 @@ def root_config(
     }
 
 
-def _process(arguments: Sequence[str], environment: Mapping[str, str], directory: str) -> dict[str, Any]:
+def _process(
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    directory: str,
+    terminal: os.terminal_size | None,
+) -> dict[str, Any]:
+    # The size is that of the moment; later changes reach the runtime as SIGWINCH.
+    size = {"height": terminal.lines, "width": terminal.columns} if terminal else None
     return {
+        "terminal": terminal is not None,
+        **({"consoleSize": size} if size else {}),
         "args": list(arguments),
         "env": [f"{name}={value}" for name, value in environment.items()],
         "cwd": directory,

@@ -171,6 +171,7 @@ def configure(record: Record, command: Command, outside: Mapping[str, str]) -> d
     environment = {name: outside[name] for name in _PASSED if name in outside}
     environment |= {**trusted, **record["environment"], **command.environment}
     mounts = [*_mounts(record, command), *certificates]
+    terminal = os.get_terminal_size(0) if command.terminal else None
     if command.root:
         environment |= {"HOME": ROOT_HOME, "USER": "root"}
         if record["apt"]:
@@ -180,7 +181,7 @@ def configure(record: Record, command: Command, outside: Mapping[str, str]) -> d
             command.arguments,
             environment=environment,
             directory=command.directory,
-            terminal=command.terminal,
+            terminal=terminal,
             mounts=mounts,
             network=command.network,
             name=record["name"],
@@ -189,7 +190,7 @@ def configure(record: Record, command: Command, outside: Mapping[str, str]) -> d
         command.arguments,
         environment=environment,
         directory=command.directory,
-        terminal=command.terminal,
+        terminal=terminal,
         mounts=mounts,
         seccomp=record["seccomp"],
         network=command.network,
@@ -206,10 +207,13 @@ def _mounts(record: Record, command: Command) -> list[dict[str, Any]]:
         if os.path.exists(path):
             mounts.append(bundle.bind(path, path, read_only=True))
     for source, target, read_only in [*record["mounts"], *command.mounts]:
-        if not os.path.exists(source):
-            raise RunError(
-                f"cannot mount {source} at {target}: it does not exist", hint=f"make {source} first"
-            )
+        try:
+            os.stat(source)
+        except FileNotFoundError as error:
+            message = f"cannot mount {source} at {target}: it does not exist"
+            raise RunError(message, hint=f"make {source} first") from error
+        except OSError as error:
+            raise RunError(f"cannot mount {source} at {target}: {error.strerror}") from error
         mounts.append(bundle.bind(source, target, read_only=read_only))
     return mounts
 

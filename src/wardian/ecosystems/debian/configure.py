@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from wardian.ecosystems.debian import unpack
 from wardian.ecosystems.debian.database import Triggers, join_status, package_of
 from wardian.errors import BuildError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 EXCHANGE = "/run/wardian"
 
@@ -60,7 +63,11 @@ _ENVIRONMENT = {
 }
 
 # Byte-compiling the standard library takes 1.2 s of a first build and makes files that depend on the
-# clock; runs keep their byte code elsewhere. So the compilers are covered while packages are configured.
+# clock; runs keep their byte code elsewhere. fc-cache sleeps for 2 s, so that its files are newer than
+# their folders, and without them listing fonts takes 13 ms. So these are covered while packages are
+# configured, and Python's own compiler with them.
+_COVERED = ("usr/bin/py3compile", "usr/bin/fc-cache")
+
 _BEGIN = """set -eu
 cd /
 cp -r /run/wardian/in/dpkg/. /var/lib/dpkg/
@@ -104,33 +111,48 @@ rm -rf /run/wardian/in
 """
 
 
-def configure(
-    sandbox: Sandbox, exchange: Path, *, below: State, stanzas: list[str], deferred: list[Path], info: Path,
-    architecture: str,
-) -> State:  # fmt: skip
-    """Configure the packages whose `stanzas` the unpacking left; returns the state for the next stage.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """Packages to be configured together.
 
-    `info` is the folder of the new packages' control files (`var/lib/dpkg/info`), `exchange` an empty
-    folder, `deferred` the `.deb` files that dpkg itself shall unpack. Raises BuildError with the end of
-    dpkg's output.
+    `stanzas` are what the unpacking left for dpkg's status, `deferred` the `.deb` files that dpkg itself
+    shall unpack, `roots` the layers from bottom to top, the last of which is the stage's own.
     """
-    base = not below.status
-    triggers = Triggers({name: set(packages) for name, packages in below.triggers.items()})
-    prepared = _prepare(exchange, below, stanzas, info, triggers, architecture)
+
+    below: State
+    stanzas: Sequence[str]
+    deferred: Sequence[Path]
+    roots: Sequence[Path]
+    architecture: str
+
+    @property
+    def info(self) -> Path:
+        """The control files of the stage's packages."""
+        return self.roots[-1] / "var/lib/dpkg/info"
+
+
+def configure(sandbox: Sandbox, exchange: Path, stage: Stage) -> State:
+    """Configure a stage's packages; returns the state for the next stage.
+
+    `exchange` is an empty folder. Raises BuildError with the end of dpkg's output.
+    """
+    base = not stage.below.status
+    triggers = Triggers({name: set(packages) for name, packages in stage.below.triggers.items()})
+    prepared = _prepare(exchange, stage, triggers)
     (exchange / "in/deferred").mkdir()
-    for path in deferred:
+    for path in stage.deferred:
         (exchange / "in/deferred" / f"{path.name}.deb").hardlink_to(path)
     (exchange / "in/preinst").write_text("".join(f"{name}\n" for name in prepared))
     script = _BEGIN + (_CONFIGURE_BASE if base else "") + _CONFIGURE + (_USER if base else "") + _TIDY
     status, output = sandbox.run(
         ["/bin/sh", "-c", script],
-        mounts=[(exchange, EXCHANGE, False), *_covers(exchange, info)],
+        mounts=[(exchange, EXCHANGE, False), *_covers(exchange, stage.roots)],
         environment=_ENVIRONMENT,
     )
     if status:
         raise BuildError(
             f"configuring Debian packages failed (dpkg ended with status {status}):\n\n{_end_of(output)}",
-            hint="look up the package that failed last; `wardian build -v` shows the whole output",
+            hint="see which package failed last; ask for another version of it, or do without it",
         )
     return State(
         status=(exchange / "out/status").read_text(),
@@ -138,22 +160,21 @@ def configure(
     )
 
 
-def _prepare(
-    exchange: Path, below: State, stanzas: list[str], info: Path, triggers: Triggers, architecture: str
-) -> list[str]:
+def _prepare(exchange: Path, stage: Stage, triggers: Triggers) -> list[str]:
     """Fill the exchange folder; returns the packages that have a preinst, in name order."""
+    below, info = stage.below, stage.info
     dpkg = exchange / "in/dpkg"
     (dpkg / "triggers").mkdir(parents=True)
     for folder in ("updates", "info", "parts"):
         (dpkg / folder).mkdir()
     (exchange / "out").mkdir()
-    (dpkg / "status").write_text(join_status(below.status, stanzas))
+    (dpkg / "status").write_text(join_status(below.status, list(stage.stanzas)))
     if not below.status:
         (dpkg / "available").touch()
         (dpkg / "diversions").touch()
         (dpkg / "statoverride").touch()
         (dpkg / "info/format").write_text("1\n")
-        (dpkg / "arch").write_text(f"{architecture}\n")
+        (dpkg / "arch").write_text(f"{stage.architecture}\n")
     activated: set[str] = set()
     paths: list[str] = []
     names = sorted(path.name.removesuffix(".list") for path in info.glob("*.list"))
@@ -169,26 +190,23 @@ def _prepare(
     if below.status:
         (dpkg / "triggers/Unincorp").write_text(triggers.unincorporated(activated))
     (exchange / "in/filters").write_text(unpack.dpkg_configuration())
-    (exchange / "in/architecture").write_text(f"{architecture}\n")
+    (exchange / "in/architecture").write_text(f"{stage.architecture}\n")
     return [name for name in names if (info / f"{name}.preinst").exists()]
 
 
-def _covers(exchange: Path, info: Path) -> list[tuple[Path, str, bool]]:
-    """Mounts that cover Python's byte compilers, where the packages that hold them are there."""
+def _covers(exchange: Path, roots: Sequence[Path]) -> list[tuple[Path, str, bool]]:
+    """Mounts that cover what only costs time, where the packages that hold it are there."""
     empty, nothing = exchange / "empty.py", exchange / "nothing"
     empty.touch()
     nothing.write_text("#!/bin/sh\n")
     nothing.chmod(0o755)
-    root = info.parents[3]
-    compilers = [f"/{path.relative_to(root)}" for path in root.glob("usr/lib/python3.*/py_compile.py")]
-    covers = [(empty, path, True) for path in compilers]
-    if (root / "usr/bin/py3compile").exists():
-        covers.append((nothing, "/usr/bin/py3compile", True))
-    return covers
+    found = ((root, path) for root in roots for path in root.glob("usr/lib/python3.*/py_compile.py"))
+    compilers = [f"/{path.relative_to(root)}" for root, path in found]
+    tools = [f"/{tool}" for tool in _COVERED for root in roots if (root / tool).exists()]
+    return [*((empty, path, True) for path in compilers), *((nothing, path, True) for path in tools)]
 
 
 def _end_of(output: str, lines: int = 15) -> str:
     return "\n".join(output.rstrip().splitlines()[-lines:])
 
 
-__all__ = ["EMPTY", "EXCHANGE", "Sandbox", "State", "configure", "package_of"]
