@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from wardian.ecosystems.debian import unpack
-from wardian.ecosystems.debian.database import Triggers, join_status, package_of
+from wardian.ecosystems.debian.database import Triggers, join_status
 from wardian.errors import BuildError
 
 if TYPE_CHECKING:
