@@ -13,6 +13,8 @@ from wardian.runtime.notebook.parameters import parse_parameters
 from wardian.runtime.notebook.plan import NotebookRun, locate_notebook, plan_notebook
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from wardian.api.preparation import Preparation
     from wardian.api.request import RunRequest
 
@@ -44,7 +46,7 @@ def run_notebook(preparation: Preparation, request: RunRequest) -> int:
         notebook=notebook,
         workbench=root,
         python_version=lock.python.interpreter.version,
-        output=Path(request.output) if request.output else None,
+        output=Path(request.output).absolute() if request.output else None,
         parameters=parameters,
         verbose=request.verbose,
     )
@@ -69,6 +71,7 @@ def _execute(preparation: Preparation, request: RunRequest, planned: NotebookRun
     def heard(output: CellOutput) -> None:
         tell(output.text.rstrip("\n"))
 
+    refusal: list[bytes] = []
     follower = Follower(planned, progress=workshop.progress, heard=heard)
     config = launch.configure(record, command, workshop.environment)
     with launch.prepared(str(workshop.store.root), record, command, tell) as (root, folder):
@@ -77,10 +80,19 @@ def _execute(preparation: Preparation, request: RunRequest, planned: NotebookRun
         try:
             with sandbox.start(record["runtime"], config, root, Path(folder)) as process:
                 assert process.stdout is not None
-                follower.follow(process.stdout)
+                follower.follow(_events(process.stdout, refusal))
         finally:
             signal.signal(signal.SIGINT, before)
+    sandbox.check_refusal(process.returncode, b"".join(refusal).decode(errors="replace"))
     result = follower.conclude(process.returncode)
     pages = [path for path in (result.executed, result.page) if path]
     tell(f"saved {' and '.join(map(str, pages))}")
     return 0
+
+
+def _events(lines: Iterable[bytes], others: list[bytes]) -> Iterator[bytes]:
+    """Pass lines on; those that are no event, which tell why there is no container, go to `others` too."""
+    for line in lines:
+        if not line.startswith(b"{"):
+            others.append(line)
+        yield line

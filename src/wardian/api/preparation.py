@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 import time
@@ -11,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wardian.api import warm
+from wardian.api import recording, warm
 from wardian.api.images import Image
 from wardian.api.locks import Lock
 from wardian.build import image as images
@@ -24,9 +23,7 @@ from wardian.lock import model
 from wardian.lock.resolve import Wish, digest, resolve_lock
 from wardian.lock.text import read_lock, write_lock
 from wardian.project.detect import Detection, detect
-from wardian.runtime import launch
 from wardian.runtime.sandbox import Sandbox
-from wardian.runtime.seccomp import default_profile
 from wardian.store.store import Store
 from wardian.system import files
 
@@ -51,6 +48,7 @@ class Preparation:
     workshop: Workshop
     locked: bool
     _lock: model.Lock | None = field(default=None)
+    _record: dict[str, Any] | None = field(default=None)
 
     @classmethod
     def open(
@@ -204,90 +202,24 @@ class Preparation:
         return image
 
     def record(self) -> dict[str, Any]:
-        """The launch record of the image, built first if need be."""
-        self.build()
-        return dict(json.loads(Path(self._record_path()).read_text()))
+        """The launch record of the image, which is built first if need be."""
+        if self._record is None:
+            self.build()
+        assert self._record is not None  # building remembers
+        return self._record
 
     def bench_root(self, lock: model.PlatformLock) -> Path | None:
         """Where the built workbench lies on the host."""
         bench = plan(lock, workbench=True).workbench
         return self.workshop.store.snapshot(bench.key) / "root/opt/workbench" if bench else None
 
-    def _record_path(self) -> str:
-        return warm.record_path(str(self.workshop.store.root), self.identity)
-
     def _remember(self, image: Image, made: Plan, lock: model.PlatformLock) -> None:
-        store = self.workshop.store
-        bench = plan(lock, workbench=True).workbench  # kept from pruning, built or not
-        images.write_record(
-            store,
-            images.Record(
-                key=image.key,
-                name=image.name,
-                platform=str(image.platform),
-                layers=tuple(layer.key for layer in made.layers),
-                workbench=bench.key if bench else "",
-                project=str(self.folder),
-                identity=self.identity,
-                created=images.now(),
-            ),
+        project = recording.Project(
+            identity=self.identity, folder=self.folder, spec=self.detection.spec, lock=lock
         )
+        recording.remember_image(self.workshop, project, image, made)
         inputs = {**self.inputs, **warm.states([str(self.lock_path)])}
-        toolbox = self.workshop.toolbox()
-        spec = self.detection.spec
-        content = {
-            "inputs": inputs,
-            "image": {
-                "name": image.name,
-                "key": image.key,
-                "platform": str(image.platform),
-                "parts": [
-                    {"name": part.name, "key": part.key, "bytes": part.bytes}
-                    for part in image.parts[: len(made.layers)]
-                ],
-            },
-            "identity": self.identity,
-            "name": spec.name,
-            "folder": str(self.folder),
-            "runtime": str(toolbox.program("crun")),
-            "seccomp": default_profile(toolbox.file("seccomp.json"), made.platform.architecture),
-            "layers": [str(store.snapshot(layer.key) / "root") for layer in made.layers],
-            "python": lock.python is not None,
-            "environment": _environment(lock, spec.env),
-            "mounts": [
-                [str(mount.host_path(self.folder, Path.home())), mount.target, mount.read_only]
-                for mount in spec.mounts
-            ],
-            "tasks": {
-                name: {
-                    "plain": task.argv(),
-                    "more": task.argv(("",))[:-1],
-                    "env": dict(task.env),
-                    "description": task.description,
-                }
-                for name, task in spec.tasks.items()
-            },
-            "bytecode": str(store.project(self.identity) / "bytecode") if lock.python else "",
-            "apt": str(self._write_apt(lock.debian.suite)),
-        }
-        warm.remember(str(store.root), self.identity, content)
-
-    def _write_apt(self, suite: str) -> Path:
-        """apt's sources as this machine is configured, for root inside a run; no image holds them."""
-        folder = self.workshop.store.project(self.identity) / "apt"
-        (folder / "sources").mkdir(parents=True, exist_ok=True)
-        archives = self.workshop.archives(suite)
-        lines = [
-            f"deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {base} {release} main\n"
-            for archive, release in archives.releases
-            for base in archives.bases(archive)[:1]
-        ]
-        files.write_atomic(folder / "sources/wardian.list", "".join(lines))
-        # Root inside is emulated: apt cannot become another user to fetch.
-        files.write_atomic(
-            folder / "apt.conf", 'APT::Sandbox::User "root";\nAPT::Install-Recommends "false";\n'
-        )
-        return folder
+        self._record = recording.remember_launch(self.workshop, project, image, made, inputs)
 
     def _resolving_sandbox(self, debian: DebianLock, interpreter: Interpreter, platform: Platform) -> Sandbox:
         """A root with the image's Python, for sources that tell their needs only when they are run."""
@@ -323,16 +255,6 @@ def _detect(folder: Path, script: Path | None) -> tuple[Detection, dict[str, lis
         again = detect(folder, script)
         if warm.states(map(str, again.inputs)) == before:
             return again, before
-
-
-def _environment(lock: model.PlatformLock, declared: Mapping[str, str]) -> dict[str, str]:
-    search = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
-    found = {"HOME": launch.HOME, "USER": "user", "LANG": "C.UTF-8"}
-    if lock.python:
-        managed = ["/opt/python/bin"] if lock.python.interpreter.source == "uv" else []
-        search = ["/opt/venv/bin", *managed, *search]
-        found |= {"VIRTUAL_ENV": "/opt/venv", "PYTHONPYCACHEPREFIX": launch.BYTECODE}
-    return {"PATH": ":".join(search), **found, **declared}
 
 
 def _moment(text: str) -> datetime:

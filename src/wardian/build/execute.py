@@ -30,6 +30,7 @@ from wardian.system import files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from wardian.ecosystems.workshop import Workshop
@@ -76,19 +77,24 @@ class Builder:
         return tuple(built[layer.key].result() for layer in plan.all)
 
     def _build_other(self, layer: Layer, built: dict[str, Future[Part]]) -> None:
-        with self.store.lock(layer.key):
+        with self._locked(layer):
             if snapshot := snapshots.find(self.store, layer.key):
                 built[layer.key].set_result(_part(snapshot, reused=True))
                 return
             start = time.monotonic()
             with self.store.temporary() as folder:
-                (folder / "snapshot/root").mkdir(parents=True)
+                files.make_folder(folder / "snapshot/root/opt")
                 if isinstance(layer, PythonLayer):
                     self._build_python(layer, folder, built)
                 elif isinstance(layer, InterpreterLayer):
-                    (folder / "snapshot/root/opt").mkdir()
                     self._unpack_interpreter(layer, folder / "snapshot/root/opt/python")
                 built[layer.key].set_result(self._commit(layer, folder / "snapshot", start))
+
+    def _locked(self, layer: Layer) -> AbstractContextManager[None]:
+        def tell() -> None:
+            self.workshop.progress.message(f"waiting for another process, which builds {layer.name}")
+
+        return self.store.lock(layer.key, waiting=tell)
 
     def _build_python(self, layer: PythonLayer, folder: Path, built: dict[str, Future[Part]]) -> None:
         workshop = self.workshop
@@ -132,7 +138,7 @@ class Builder:
         with ExitStack() as stack:
             missing: list[DebianLayer] = []
             for layer in layers:  # from the base up, so that two builders never wait for each other
-                stack.enter_context(self.store.lock(layer.key))
+                stack.enter_context(self._locked(layer))
                 if snapshot := snapshots.find(self.store, layer.key):
                     built[layer.key].set_result(_part(snapshot, reused=True))
                 else:

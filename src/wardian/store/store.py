@@ -28,7 +28,7 @@ from wardian.store import claims
 from wardian.system import files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 VERSION = 1
 
@@ -46,6 +46,12 @@ class Store:
         Raises StoreError when it cannot be written, or when a newer version of wardian wrote it.
         """
         root = Path(home)
+        if ":" in str(root):
+            # The toolbox's programs find their libraries by a list of folders that it separates (ld.so(8)).
+            raise StoreError(
+                f"the store cannot be {root}: its path has a colon",
+                hint="set WARDIAN_HOME to a folder whose path has none",
+            )
         marker = root / "version"
         try:
             root.mkdir(parents=True, exist_ok=True)
@@ -93,11 +99,19 @@ class Store:
         return self.root / "kept" / identity / name
 
     @contextlib.contextmanager
-    def lock(self, name: str) -> Iterator[None]:
-        """Hold the named lock; waits for its holder. The kernel releases it when the process dies."""
+    def lock(self, name: str, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+        """Hold the named lock. The kernel releases it when the process dies.
+
+        Where another holds it, `waiting` is called, and the lock waited for.
+        """
         descriptor = os.open(self._folder("locks") / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if waiting:
+                    waiting()
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
         finally:
             os.close(descriptor)
