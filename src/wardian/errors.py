@@ -3,7 +3,10 @@
 WardianError
 ├── UserError                exit 1: the input, the host or the network has to change
 │   ├── SpecError            wardian.toml, requirements and other declarations
-│   ├── LockError            wardian.lock: unreadable, edited, newer, stale
+│   ├── LockError            wardian.lock: unreadable, out of the project's folder
+│   │   ├── StaleLockError   missing, or made from another spec
+│   │   ├── DamagedLockError edited by hand, half-written, in conflict
+│   │   └── NewerLockError   of a newer wardian
 │   ├── ResolveError         no set of packages fits
 │   ├── FetchError           an address that fails, hangs or answers wrongly
 │   ├── VerificationError    bytes that are not those that were named or signed
@@ -43,7 +46,19 @@ class SpecError(UserError):
 
 
 class LockError(UserError):
-    """A lock that cannot be read, was edited, is newer or is stale."""
+    """A lock that cannot be used."""
+
+
+class StaleLockError(LockError):
+    """A lock that is missing or does not fit its spec: resolving mends it and loses nothing."""
+
+
+class DamagedLockError(LockError):
+    """A lock whose content is not what wardian wrote: only who asks for it may have it written anew."""
+
+
+class NewerLockError(LockError):
+    """A lock of a newer wardian, which this one leaves alone."""
 
 
 class ResolveError(UserError):

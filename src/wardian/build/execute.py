@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from wardian.build.image import Part
 from wardian.build.plan import DebianLayer, InterpreterLayer, Layer, Plan, PythonLayer
 from wardian.ecosystems.debian import configure
+from wardian.ecosystems.debian.database import Unpacked
 from wardian.ecosystems.debian.fetch import fetch
 from wardian.ecosystems.debian.unpacking import Unpacking, make_skeleton
 from wardian.ecosystems.python import interpreter as interpreters
@@ -71,10 +72,12 @@ class Builder:
         built: dict[str, Future[Part]] = {layer.key: Future() for layer in plan.all}
         debian = [layer for layer in plan.all if isinstance(layer, DebianLayer)]
         others = [layer for layer in plan.all if not isinstance(layer, DebianLayer)]
-        _start(_settle, [built[layer.key] for layer in debian], self._build_debian, debian, built)
-        for layer in others:
-            _start(_settle, [built[layer.key]], self._build_other, layer, built)
-        return tuple(built[layer.key].result() for layer in plan.all)
+        threads = [_start(_settle, [built[layer.key] for layer in debian], self._build_debian, debian, built)]
+        threads += [_start(_settle, [built[layer.key]], self._build_other, layer, built) for layer in others]
+        parts = tuple(built[layer.key].result() for layer in plan.all)
+        for thread in threads:  # a run may follow, and wants its process to have one thread
+            thread.join()
+        return parts
 
     def _build_other(self, layer: Layer, built: dict[str, Future[Part]]) -> None:
         with self._locked(layer):
@@ -170,8 +173,8 @@ class Builder:
             )
             _start(_guard, unpacking.fail, self._feed, layers, unpacking, step)
             for number, layer in enumerate(layers):
-                stanzas, deferred = unpacking.wait(number)
-                self._configure(layer, folder, stanzas, deferred)
+                unpacked, deferred = unpacking.wait(number)
+                self._configure(layer, folder, unpacked, deferred)
                 built[layer.key].set_result(self._commit(layer, folder / layer.key, start))
                 start = time.monotonic()
 
@@ -192,7 +195,9 @@ class Builder:
             unpacking.finish()
             unpacking.join()
 
-    def _configure(self, layer: DebianLayer, folder: Path, stanzas: list[str], deferred: list[Path]) -> None:
+    def _configure(
+        self, layer: DebianLayer, folder: Path, unpacked: list[Unpacked], deferred: list[Path]
+    ) -> None:
         scratch = folder / f"{layer.key}.work"
         (scratch / "exchange").mkdir(parents=True)
         root = folder / layer.key / "root"
@@ -208,7 +213,7 @@ class Builder:
         with self.workshop.progress.step(f"configuring {layer.name}"):
             stage = configure.Stage(
                 below=below,
-                stanzas=stanzas,
+                unpacked=unpacked,
                 deferred=deferred,
                 roots=(*sandbox.lowers, root),
                 architecture=layer.architecture,
@@ -240,9 +245,11 @@ def _part(snapshot: Snapshot, *, reused: bool) -> Part:
     )
 
 
-def _start(work: Callable[..., None], *arguments: object) -> None:
+def _start(work: Callable[..., None], *arguments: object) -> threading.Thread:
     # Daemon threads, so that Ctrl-C ends the build at once: what is half-made is swept later.
-    threading.Thread(target=work, args=arguments, daemon=True).start()
+    thread = threading.Thread(target=work, args=arguments, daemon=True)
+    thread.start()
+    return thread
 
 
 def _settle(futures: Iterable[Future[Part]], work: Callable[..., None], *arguments: object) -> None:

@@ -5,17 +5,27 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
+    from typing import NoReturn
 
 
-def main() -> int:
-    """Run the `wardian` command on this process's arguments; returns its exit status."""
+def main() -> NoReturn:
+    """Run the `wardian` command on this process's arguments and end the process with its exit status.
+
+    At once: finalizing Python takes 3 ms of every run, and waits for threads that wait for the network.
+    """
     import os
     import sys
 
     from wardian.cli.entry import run
 
     _open_standard_streams(os, sys)
-    return run(sys.argv[1:], os.environ)
+    status = run(sys.argv[1:], os.environ)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (BrokenPipeError, ValueError):
+            status = status or 1
+    os._exit(status)
 
 
 def _open_standard_streams(os: ModuleType, sys: ModuleType) -> None:

@@ -38,6 +38,12 @@ class Console:
         """Show one lasting line."""
         self._chosen().message(text)
 
+    def close(self) -> None:
+        """Leave the terminal as it was, whatever steps other threads still have open."""
+        stop = getattr(self._display, "stop", None)  # what draws has it
+        if stop is not None:
+            stop()
+
     def _chosen(self) -> Progress:
         with self._guard:
             if self._display is None:

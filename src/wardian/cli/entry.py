@@ -44,6 +44,8 @@ def run(words: Sequence[str], environment: Mapping[str, str]) -> int:
     except BaseException as error:
         from wardian.cli.failures import report
 
+        if invocation.session is not None:
+            invocation.session.console.close()
         return report(error, environment, verbose=invocation.verbose, json=invocation.json)
     return status
 
@@ -69,12 +71,13 @@ def verb_module(name: str) -> ModuleType:
 class _Invocation:
     """The command line as far as it is understood; a failure is shown in the manner asked for so far."""
 
-    __slots__ = ("environment", "folder", "json", "quiet", "verbose")
+    __slots__ = ("environment", "folder", "json", "quiet", "session", "verbose")
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.environment = environment
         self.folder = "."
         self.json = self.quiet = self.verbose = False
+        self.session: Session | None = None
 
     def run(self, words: Sequence[str]) -> int:
         rest = list(words)
@@ -98,10 +101,10 @@ class _Invocation:
         self.quiet = getattr(arguments, "quiet", self.quiet)
         self.verbose = getattr(arguments, "verbose", self.verbose)
         self._enter(getattr(arguments, "directory", ""))
-        session = Session(
+        self.session = Session(
             folder=self.folder, environment=self.environment, quiet=self.quiet, verbose=self.verbose
         )
-        status: int = module.execute(arguments, session)
+        status: int = module.execute(arguments, self.session)
         return status
 
     def _take_option(self, rest: list[str]) -> bool:

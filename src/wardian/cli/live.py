@@ -74,6 +74,13 @@ class Live:
         bars.start()
         return bars
 
+    def stop(self) -> None:
+        """Take down what is drawn, though steps are still open: the work is given up."""
+        with self._guard:
+            if self._bars is not None:
+                self._bars.stop()
+                self._bars = None
+
     def close(self, task: TaskID, line: Text | None) -> None:
         """End a step: its bar goes, `line` stays."""
         with self._guard:

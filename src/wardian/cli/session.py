@@ -56,8 +56,8 @@ class Session:
         return Path(home(self.environment))
 
     def path(self, text: str) -> str:
-        """A path that the user wrote, which `-C` has made relative to the project's folder."""
-        return os.path.normpath(os.path.join(self.folder, text))
+        """A path that the user wrote, absolute; `-C` has made it relative to the project's folder."""
+        return os.path.abspath(os.path.join(self.folder, text))
 
     def say(self, text: str) -> None:
         """Print one line of result, unless it is not wanted."""

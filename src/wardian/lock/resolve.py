@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from wardian.ecosystems.python.model import PythonLock
 from wardian.ecosystems.python.resolve import Request, resolve
 from wardian.ecosystems.python.workbench import resolve_workbench
 from wardian.lock.model import Lock, PlatformLock
+from wardian.system import background
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -76,22 +76,22 @@ def _platform(
 ) -> PlatformLock:
     kept = wish.keep.platform(platform) if wish.keep else None
     if wish.spec.python is None:
-        lock = _debian(workshop, wish, platform, kept, ())
+        lock = background.start(lambda: _debian(workshop, wish, platform, kept, ())).result()
         return PlatformLock(platform=platform, debian=lock, python=None)
     interpreter = _interpreter(workshop, wish, platform, kept, SUITE_PYTHON[wish.spec.suite])
     roots = PYTHON_ROOTS if interpreter.source == "debian" else ()
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="debian") as pool:
-        # Each takes a second or two; much of it is waiting for the network or for one core.
-        debian_lock = pool.submit(_debian, workshop, wish, platform, kept, roots)
+    # Each takes a second or two; much of it is waiting for the network or for one core.
+    debian_lock = background.start(lambda: _debian(workshop, wish, platform, kept, roots))
 
-        def image() -> Sandbox:
-            return sandbox(debian_lock.result(), interpreter, platform)
+    def image() -> Sandbox:
+        return sandbox(debian_lock.result(), interpreter, platform)
 
-        python = _python(workshop, wish, platform, kept, interpreter, image)
+    python = _python(workshop, wish, platform, kept, interpreter, image)
+    if interpreter.source == "debian":
         found = _python_version(debian_lock.result())
-        if interpreter.source == "debian" and found != interpreter.version:
+        if found != interpreter.version:
             python = _python(workshop, wish, platform, kept, replace(interpreter, version=found), image)
-        return PlatformLock(platform=platform, debian=debian_lock.result(), python=python)
+    return PlatformLock(platform=platform, debian=debian_lock.result(), python=python)
 
 
 def _python_version(lock: DebianLock) -> str:

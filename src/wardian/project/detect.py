@@ -57,8 +57,8 @@ class Detection:
 def detect(folder: Path, script: Path | None = None, *, written: bool = True) -> Detection:
     """Find or infer the spec of `folder`, for running `script` where one is given.
 
-    Without `written` it is inferred as if none were written. `script` is a `.py` file or a notebook, relative to the working directory or absolute; any other
-    file is not looked into. Raises SpecError.
+    Without `written` it is inferred as if none were written. `script` is a `.py` file or a notebook,
+    relative to the working directory or absolute; any other file is not looked into. Raises SpecError.
     """
     folder = folder.absolute()
     document = find_spec(folder) if written else None

@@ -30,6 +30,10 @@ _ROOT_CAPABILITIES = [
 
 # A process of real root keeps root's kernel user id inside, and with it would own these files.
 _MASKED = [
+    "/proc/kpagecount", "/proc/kpageflags", "/proc/kpagecgroup", "/proc/slabinfo", "/proc/vmallocinfo",
+    "/proc/pagetypeinfo", "/proc/iomem", "/proc/ioports", "/proc/mtrr", "/proc/kmsg", "/proc/kallsyms",
+    "/proc/driver", "/proc/dynamic_debug", "/sys/kernel/debug", "/sys/kernel/tracing",
+    "/sys/kernel/security", "/sys/fs/bpf", "/sys/fs/pstore",
     "/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
     "/proc/sched_debug", "/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/sys/firmware",
     "/sys/devices/virtual/powercap", "/sys/fs/selinux",
@@ -132,11 +136,11 @@ def _process(
 
 
 def _system_mounts() -> list[dict[str, Any]]:
+    """What every container sees of the kernel. /dev itself is the container's (container.py)."""
     return [
         # Bound, not mounted: the pid namespace belongs to the outer user namespace (container.py).
         mount("/proc", "/proc", "rbind", "nosuid", "nodev", "noexec"),
         mount("/sys", "/sys", "rbind", "rro", "nosuid", "nodev", "noexec"),
-        mount("/dev", "tmpfs", "nosuid", "strictatime", "mode=755", "size=65536k", kind="tmpfs"),
         mount(
             "/dev/pts",
             "devpts",

@@ -21,7 +21,6 @@ import json
 import os
 import select
 import signal
-import sys
 
 from wardian.errors import HostError, InternalError, RunError
 from wardian.runtime import namespace
@@ -42,20 +41,30 @@ _FORWARDED = (
     signal.SIGALRM,
 )
 _SI_KERNEL = 0x80  # asm-generic/siginfo.h: sent by the kernel, here by the terminal
-_FAILED_BEFORE_START = 119  # the keeper's own status; it explains itself on the report pipe
+_WATCHED = (*_FORWARDED, signal.SIGCHLD)
+_DEVICE_LINKS = (
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+    ("core", "/proc/kcore"),
+    ("ptmx", "pts/ptmx"),
+)
 
 
 class Root:
     """A root file system: overlay layers from bottom to top, and a folder that takes the changes.
 
-    With no lower layer, `upper` itself is the root.
+    With no lower layer, `upper` itself is the root. `kept` says that `upper` is to survive even a loss of
+    power.
     """
 
-    __slots__ = ("lowers", "upper")
+    __slots__ = ("kept", "lowers", "upper")
 
-    def __init__(self, lowers: list[str], upper: str) -> None:
+    def __init__(self, lowers: list[str], upper: str, *, kept: bool = False) -> None:
         self.lowers = lowers
         self.upper = upper
+        self.kept = kept
 
 
 def run(runtime: str, config: Mapping[str, Any], root: Root, folder: str) -> int:
@@ -67,7 +76,7 @@ def run(runtime: str, config: Mapping[str, Any], root: Root, folder: str) -> int
     program cannot be started.
     """
     os.mkfifo(f"{folder}/pid", 0o600)
-    for name in ("work", "root", "state"):
+    for name in ("work", "root", "state", "dev"):
         os.mkdir(f"{folder}/{name}", 0o700)
     # crun keeps compiled seccomp filters below its state; compiling one takes 15 ms. They are kept beside
     # the runtime, since they are made by its library.
@@ -75,7 +84,7 @@ def run(runtime: str, config: Mapping[str, Any], root: Root, folder: str) -> int
     os.makedirs(cache, exist_ok=True)
     os.symlink(cache, f"{folder}/state/.cache")
     _write_config(config, root, folder)
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, (*_FORWARDED, signal.SIGCHLD))
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
     try:
         reader, writer = os.pipe()
         keeper = os.fork()
@@ -103,27 +112,76 @@ def _check_started(log: str, config: Mapping[str, Any]) -> None:
 
 def _write_config(config: Mapping[str, Any], root: Root, folder: str) -> None:
     path = f"{folder}/root" if root.lowers else root.upper
+    devices = {"destination": "/dev", "source": f"{folder}/dev", "type": "none", "options": ["rbind", "rw"]}
+    complete = {
+        **config,
+        "root": {"path": path, "readonly": False},
+        "mounts": [devices, *config["mounts"]],
+    }
     with open(f"{folder}/config.json", "w") as file:
-        json.dump({**config, "root": {"path": path, "readonly": False}}, file)
+        json.dump(complete, file)
+
+
+class _Report:
+    """What the keeper and its children tell, one JSON object a line, read without waiting."""
+
+    def __init__(self, reader: int) -> None:
+        os.set_blocking(reader, False)
+        self._reader = reader
+        self._text = b""
+        self.first = 0  # pid 1's id, as seen here
+        self.started = False
+        self.failure: tuple[int, str, str] | None = None
+
+    def read(self) -> None:
+        """Take in what has come."""
+        with contextlib.suppress(BlockingIOError):
+            while block := os.read(self._reader, 4096):
+                self._text += block
+        *lines, self._text = self._text.split(b"\n")
+        for line in lines:
+            told = json.loads(line)
+            self.first = told.get("first", self.first)
+            self.started = self.started or told.get("started", False)
+            self.failure = self.failure or told.get("failure")
+
+
+def _tell(writer: int, **told: object) -> None:
+    os.write(writer, json.dumps(told).encode() + b"\n")
 
 
 def _attend(keeper: int, reader: int) -> int:
-    """Pass signals on until the keeper ends; its report is pid 1's id, or why it failed."""
-    with os.fdopen(reader) as pipe:
-        report = pipe.readline().strip()
-        first = int(report) if report.isdigit() else 0
-        while True:
-            information = signal.sigwaitinfo((*_FORWARDED, signal.SIGCHLD))
-            if information.si_signo == signal.SIGCHLD:
-                ended, status = os.waitpid(keeper, os.WNOHANG)
-                if ended:
-                    break
-            elif first and information.si_code != _SI_KERNEL:
-                # What the terminal sends has reached the whole foreground group already.
-                _signal(first, information.si_signo)
-        code = os.waitstatus_to_exitcode(status)
-        if code == _FAILED_BEFORE_START and (reason := report if not first else pipe.readline().strip()):
-            raise _explain(reason)
+    """Pass signals on until the keeper ends; returns the program's status.
+
+    A signal that comes before there is a program would be lost on the way: it is kept and sent then.
+    """
+    report = _Report(reader)
+    early = 0
+    while True:
+        # Until the program has started, its report is looked for as often as that; later only signals.
+        information = signal.sigtimedwait(_WATCHED, 3600 if report.started else 0.005)
+        if not report.started:
+            report.read()
+            if report.started and early:
+                _signal(report.first, early)
+        if information is None:
+            continue
+        if information.si_signo == signal.SIGCHLD:
+            ended, status = os.waitpid(keeper, os.WNOHANG)
+            if ended:
+                break
+        elif not report.started:
+            early = information.si_signo
+        elif information.si_code != _SI_KERNEL:
+            # What the terminal sends has reached the whole foreground group already.
+            _signal(report.first, information.si_signo)
+    report.read()
+    os.close(reader)
+    if report.failure:
+        raise _explain(*report.failure)
+    code = os.waitstatus_to_exitcode(status)
+    if early and not report.started:
+        return 128 + early  # it may have ended the runtime while it made the program
     return 128 - code if code < 0 else code
 
 
@@ -137,11 +195,18 @@ def _guarded(writer: int, work: Callable[[], None]) -> None:
     try:
         work()
     except OSError as error:
-        os.write(writer, f"{error.errno} {error.filename or ''} {error.strerror}\n".encode())
+        _tell(writer, failure=[error.errno or 0, str(error.filename or ""), str(error.strerror or error)])
     except BaseException as error:
-        os.write(writer, f"0 {error!r}\n".encode())
+        _tell(writer, failure=[0, "", repr(error)])
     finally:
-        os._exit(_FAILED_BEFORE_START)
+        os._exit(1)
+
+
+def _set_signals(action: signal.Handlers, mask: set[signal.Signals | int]) -> None:
+    """Set the action of the forwarded signals, and only then let them in."""
+    for number in _FORWARDED:
+        signal.signal(number, action)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _keep(runtime: str, root: Root, folder: str, writer: int, mask: set[signal.Signals | int]) -> None:
@@ -151,35 +216,40 @@ def _keep(runtime: str, root: Root, folder: str, writer: int, mask: set[signal.S
     namespace.unshare(namespace.CLONE_NEWUSER | namespace.CLONE_NEWNS | namespace.CLONE_NEWPID)
     namespace.die_with_parent(parent)
     namespace.map_only(user, group)
+    alive, dead = os.pipe()
     first = os.fork()
     if first == 0:
-        _guarded(writer, lambda: _become_runtime(runtime, root, folder, writer, mask))
-    os.write(writer, f"{first}\n".encode())
+        os.close(dead)
+        _guarded(writer, lambda: _become_runtime(runtime, root, folder, writer, alive, mask))
+    _tell(writer, first=first)
     os.close(writer)
-    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    for number in _FORWARDED:  # they are for the program, which answers them in its own time
-        signal.signal(number, signal.SIG_IGN)
+    _set_signals(signal.SIG_IGN, mask)  # they are for the program, which answers them in its own time
     _, status = os.waitpid(first, 0)
     code = os.waitstatus_to_exitcode(status)
     os._exit(128 - code if code < 0 else code)
 
 
 def _become_runtime(
-    runtime: str, root: Root, folder: str, writer: int, mask: set[signal.Signals | int]
+    runtime: str, root: Root, folder: str, writer: int, alive: int, mask: set[signal.Signals | int]
 ) -> None:
-    # The parent lives in another pid namespace, where getppid() sees it as 0.
+    # The parent lives in another pid namespace, where getppid() sees it as 0, dead or not. Its end of
+    # the pipe tells.
     namespace.die_with_parent(0)
+    if select.select([alive], [], [], 0)[0]:
+        os._exit(128 + signal.SIGKILL)
+    os.close(alive)
     namespace.mount("none", "/", flags=namespace.MS_REC | namespace.MS_SLAVE)
     namespace.mount("proc", "/proc", "proc", namespace.MS_NOSUID | namespace.MS_NODEV | namespace.MS_NOEXEC)
     # crun refuses hosts with both cgroup versions, and reads that off this folder. Limits are set on the
     # cgroup outside (runtime/cgroups.py), so it needs none of it.
     if os.path.isdir("/sys/fs/cgroup"):
         namespace.mount("tmpfs", "/sys/fs/cgroup", "tmpfs", namespace.MS_RDONLY)
+    _mount_devices(f"{folder}/dev")
     if root.lowers:
         _mount_overlay(root, folder)
     if os.fork() == 0:
         _watch(f"{folder}/pid", writer)
-    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    _set_signals(signal.SIG_DFL, mask)  # which pid 1 ignores, until the runtime passes them on
     os.execv(
         runtime,
         [
@@ -198,15 +268,34 @@ def _become_runtime(
     )
 
 
+def _mount_devices(folder: str) -> None:
+    """Make the container's /dev: the usual devices (runtime-spec, config-linux.md), read-only each.
+
+    What is written to a device passes, but its mode and owner cannot be changed: they are the host's own
+    nodes, and a process of real root owns them.
+    """
+    namespace.mount("tmpfs", folder, "tmpfs", namespace.MS_NOSUID, "mode=755,size=65536k")
+    flags = namespace.MS_RDONLY | namespace.MS_NOSUID | namespace.MS_NOEXEC
+    for name in ("null", "zero", "full", "random", "urandom", "tty"):
+        os.close(os.open(f"{folder}/{name}", os.O_WRONLY | os.O_CREAT, 0o600))
+        namespace.mount(f"/dev/{name}", f"{folder}/{name}", flags=namespace.MS_BIND)
+        namespace.mount("none", f"{folder}/{name}", flags=namespace.MS_BIND | namespace.MS_REMOUNT | flags)
+    for name in ("pts", "shm", "mqueue"):
+        os.mkdir(f"{folder}/{name}")
+    for name, target in _DEVICE_LINKS:
+        os.symlink(target, f"{folder}/{name}")
+
+
 def _watch(pid_file: str, writer: int) -> None:
-    """Wait for the program's end, then kill what it leaves behind; does not return.
+    """Tell when the program starts; wait for its end, then kill what it leaves behind. Does not return.
 
     Signals are blocked here. `pid_file` is a pipe, which the runtime opens once the program is made.
     """
     try:
-        os.close(writer)
         with open(pid_file) as file:
             program = int(file.read())
+        _tell(writer, started=True)
+        os.close(writer)
         with contextlib.suppress(ProcessLookupError):  # it has ended already
             select.select([os.pidfd_open(program)], [], [])
         os.kill(-1, signal.SIGKILL)  # all of this pid namespace, save the runtime and this process
@@ -215,29 +304,20 @@ def _watch(pid_file: str, writer: int) -> None:
 
 
 def _mount_overlay(root: Root, folder: str) -> None:
-    target = f"{folder}/root"
+    work = f"{folder}/work"
+    options = namespace.overlay_options(root.lowers, root.upper, work, volatile=not root.kept)
     try:
-        options = namespace.overlay_options(root.lowers, root.upper, f"{folder}/work")
-        namespace.mount("overlay", target, "overlay", data=options)
+        namespace.mount("overlay", f"{folder}/root", "overlay", data=options)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, errno.EXDEV):
-            raise
         raise OSError(error.errno, error.strerror, f"overlay on {root.upper}") from error
 
 
-def _explain(reason: str) -> Exception:
-    number, _, rest = reason.partition(" ")
-    what, _, why = rest.partition(" ")
-    if what == "unshare" and int(number) in (errno.EPERM, errno.ENOSPC, errno.EACCES):
+def _explain(number: int, what: str, why: str) -> Exception:
+    if what == "unshare" and number in (errno.EPERM, errno.ENOSPC, errno.EACCES):
         return HostError(
             f"cannot make a user namespace: {why}",
             hint="run `wardian doctor`: it says what forbids user namespaces here and how to allow them",
         )
-    if int(number):
+    if number:
         return HostError(f"cannot set up the container: {what}: {why}", hint="run `wardian doctor`")
-    return InternalError(f"cannot set up the container: {rest}")
-
-
-def stdio_is_terminal() -> bool:
-    """Whether a terminal stands on both sides, so that the program should have one of its own."""
-    return sys.stdin.isatty() and sys.stdout.isatty()
+    return InternalError(f"cannot set up the container: {why}")

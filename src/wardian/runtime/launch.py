@@ -117,31 +117,41 @@ def prepared(
         layers, upper = stack.enter_context(_changes(home, record, command, folder))
         stack.enter_context(cgroups.limited(command.memory, command.cpus, warn))
         os.mkdir(f"{folder}/bundle")
-        yield container.Root(layers, upper), f"{folder}/bundle"
+        yield container.Root(layers, upper, kept=command.keep is not None), f"{folder}/bundle"
 
 
 @contextlib.contextmanager
 def _changes(home: str, record: Record, command: Command, folder: str) -> Iterator[tuple[list[str], str]]:
     """The layers, and the folder that takes the root's changes: thrown away, or kept under a name."""
     if command.keep is None:
-        os.mkdir(f"{folder}/upper", 0o755)
+        files.make_folder(f"{folder}/upper")
         yield record["layers"], f"{folder}/upper"
         return
-    if command.keep in ("", ".", "..") or "/" in command.keep or "\0" in command.keep:
-        raise RunError(f"{command.keep!r} is no name for a kept root", hint="use letters, digits and dashes")
-    kept = os.path.join(home, "kept", record["identity"], command.keep)
+    kept = os.path.join(home, "kept", record["identity"], _checked_name(command.keep))
     os.makedirs(kept, exist_ok=True)
     descriptor = os.open(f"{kept}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _hold(descriptor, command.keep)
         yield _kept_layers(kept, record), f"{kept}/upper"
-    except BlockingIOError as error:
-        raise RunError(
-            f"the kept root {command.keep!r} is in use by another run",
-            hint="wait for it, or keep another name",
-        ) from error
     finally:
         os.close(descriptor)
+
+
+def _checked_name(name: str) -> str:
+    plain = name.replace("-", "").replace("_", "").replace(".", "")
+    if plain.isascii() and plain.isalnum() and len(name) <= 64 and not name.startswith("."):
+        return name
+    raise RunError(
+        f"{name[:80]!r} is no name for a kept root", hint="use up to 64 letters, digits, dots and dashes"
+    )
+
+
+def _hold(descriptor: int, name: str) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        message = f"the kept root {name!r} is in use by another run"
+        raise RunError(message, hint="wait for it, or keep another name") from error
 
 
 def _kept_layers(kept: str, record: Record) -> list[str]:
@@ -157,10 +167,11 @@ def _kept_layers(kept: str, record: Record) -> list[str]:
         if missing := [layer for layer in layers if not os.path.isdir(layer)]:
             raise RunError(
                 f"the kept root {os.path.basename(kept)!r} stands on a layer that is gone: {missing[0]}",
-                hint="keep another name; `wardian prune` removes this one",
+                hint=f"keep another name, or remove {kept}",
             )
         return layers
-    os.makedirs(f"{kept}/upper", exist_ok=True)
+    if not os.path.isdir(f"{kept}/upper"):
+        files.make_folder(f"{kept}/upper")
     files.write_atomic(path, json.dumps(record["layers"]))
     return list(record["layers"])
 
@@ -207,6 +218,7 @@ def _mounts(record: Record, command: Command) -> list[dict[str, Any]]:
         if os.path.exists(path):
             mounts.append(bundle.bind(path, path, read_only=True))
     for source, target, read_only in [*record["mounts"], *command.mounts]:
+        source = os.path.abspath(source)  # the runtime stands elsewhere
         try:
             os.stat(source)
         except FileNotFoundError as error:

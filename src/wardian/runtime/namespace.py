@@ -19,6 +19,7 @@ MS_RDONLY = 0x1
 MS_NOSUID = 0x2
 MS_NODEV = 0x4
 MS_NOEXEC = 0x8
+MS_REMOUNT = 0x20
 MS_BIND = 0x1000
 MS_REC = 0x4000
 MS_SLAVE = 0x80000
@@ -75,15 +76,18 @@ def map_only(user: int, group: int) -> None:
             file.write(text)
 
 
-def overlay_options(lowers: list[str], upper: str, work: str) -> str:
+def overlay_options(lowers: list[str], upper: str, work: str, *, volatile: bool) -> str:
     """Options of an overlay mount inside a user namespace (kernel documentation, filesystems/overlayfs).
 
     `lowers` from bottom to top. `userxattr` because trusted.* attributes are not ours to write. A
-    colon separates lower folders, a comma options: both are escaped, as is the backslash.
+    colon separates lower folders, a comma options: both are escaped, as is the backslash. `volatile`
+    spares the writing of every file copied up to the disk, for an upper folder that a loss of power may
+    take.
     """
 
     def escape(path: str) -> str:
         return path.replace("\\", "\\\\").replace(",", "\\,").replace(":", "\\:")
 
     lowerdir = ":".join(escape(path) for path in reversed(lowers))
-    return f"userxattr,lowerdir={lowerdir},upperdir={escape(upper)},workdir={escape(work)}"
+    options = f"userxattr,lowerdir={lowerdir},upperdir={escape(upper)},workdir={escape(work)}"
+    return f"{options},volatile" if volatile else options

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from wardian.errors import HostError, WardianError
 from wardian.runtime import bundle, container, namespace
+from wardian.system.processes import module_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -77,7 +78,7 @@ def start(
     """
     request = {"runtime": runtime, "lowers": root.lowers, "upper": root.upper, "config": config}
     (folder / "request.json").write_text(json.dumps(request))
-    command = [sys.executable, "-m", __name__, str(folder)]
+    command = module_command(__name__, str(folder))
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr)
 
 

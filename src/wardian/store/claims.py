@@ -29,8 +29,11 @@ def claimed(parent: str | os.PathLike[str]) -> Iterator[str]:
     try:
         yield folder
     finally:
-        files.remove_tree(folder)
-        release(folder, descriptor)
+        # What cannot be removed now, say because a killed child still writes there, is swept later.
+        with contextlib.suppress(OSError):
+            files.remove_tree(folder)
+            os.unlink(f"{folder}.lock")
+        os.close(descriptor)
 
 
 def claim(folder: str | os.PathLike[str]) -> int:
@@ -50,13 +53,6 @@ def claim(folder: str | os.PathLike[str]) -> int:
     return descriptor
 
 
-def release(folder: str | os.PathLike[str], descriptor: int) -> None:
-    """Give up a claimed folder, which is gone or is to be swept."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(f"{os.fspath(folder)}.lock")
-    os.close(descriptor)
-
-
 def sweep(parent: str | os.PathLike[str]) -> None:
     """Remove the folders below `parent` that no living process claims."""
     with contextlib.suppress(FileNotFoundError):
@@ -66,7 +62,7 @@ def sweep(parent: str | os.PathLike[str]) -> None:
 
 
 def _sweep_one(lock: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(OSError):  # then the next sweep tries again
         descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 
 from wardian.errors import HostError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 
 def write_atomic(path: str | os.PathLike[str], data: str | bytes, *, durable: bool = False) -> None:
@@ -38,68 +39,108 @@ def write_atomic(path: str | os.PathLike[str], data: str | bytes, *, durable: bo
         ) from error
 
 
+def make_folder(path: str | os.PathLike[str]) -> None:
+    """Make a folder of a root file system, and those above it: mode 755 whatever the umask."""
+    name = os.fspath(path)
+    if not os.path.isdir(os.path.dirname(name)):
+        make_folder(os.path.dirname(name))
+    os.mkdir(name)
+    os.chmod(name, 0o755)
+
+
 def remove_tree(path: str | os.PathLike[str]) -> None:
     """Remove a file or folder and all below it; what is not there is already removed.
 
     Folders that their modes close are opened first: overlayfs leaves a work folder of mode 0, and
-    programs leave read-only folders.
+    programs leave read-only folders. However deep a tree a program has made, no path gets too long and
+    nothing recurses: inner folders are moved up before they are emptied.
     """
     name = os.fspath(path)
-    try:
-        if not os.path.isdir(name) or os.path.islink(name):
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISDIR(os.lstat(name).st_mode):
             os.unlink(name)
             return
-    except FileNotFoundError:
-        return
-    _empty(name)
-    with contextlib.suppress(FileNotFoundError):
+        top = _open_folder(name, None)
+        try:
+            while _thin_out(top):
+                pass
+        finally:
+            os.close(top)
         os.rmdir(name)
 
 
-def _empty(folder: str) -> None:
-    try:
-        entries = list(os.scandir(folder))
-    except PermissionError:
-        os.chmod(folder, 0o700)
-        entries = list(os.scandir(folder))
-    except FileNotFoundError:
-        return
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            _empty(entry.path)
-            _in_writable(folder, os.rmdir, entry.path)
-        else:
-            _in_writable(folder, os.unlink, entry.path)
+def _thin_out(top: int) -> bool:
+    """Remove the files in a folder and one level of its folders; whether there were any of these."""
+    folders = False
+    for entry in list(os.scandir(top)):
+        with contextlib.suppress(FileNotFoundError):  # another process removes the same tree
+            if entry.is_dir(follow_symlinks=False):
+                folders = True
+                _hoist(entry.name, top)
+            else:
+                os.unlink(entry.name, dir_fd=top)
+    return folders
 
 
-def _in_writable(folder: str, call: Callable[[str], None], path: str) -> None:
+def _hoist(name: str, top: int) -> None:
+    """Remove a folder in `top`, moving the folders in it to `top`."""
+    folder = _open_folder(name, top)
     try:
-        call(path)
-    except FileNotFoundError:
-        pass  # another process removes the same tree
-    except PermissionError:
-        os.chmod(folder, 0o700)
-        call(path)
+        for entry in list(os.scandir(folder)):
+            if not entry.is_dir(follow_symlinks=False):
+                os.unlink(entry.name, dir_fd=folder)
+                continue
+            if entry.stat(follow_symlinks=False).st_mode & 0o700 != 0o700:
+                _unlock_folder(entry.name, folder)
+            os.rename(entry.name, os.urandom(8).hex(), src_dir_fd=folder, dst_dir_fd=top)
+    finally:
+        os.close(folder)
+    os.rmdir(name, dir_fd=top)
+
+
+def _open_folder(name: str, parent: int | None) -> int:
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(name, os.O_PATH | flags, dir_fd=parent)
+    try:
+        if os.fstat(descriptor).st_mode & 0o700 != 0o700:
+            _unlock_folder(name, parent)
+    finally:
+        os.close(descriptor)
+    return os.open(name, flags, dir_fd=parent)
+
+
+def _unlock_folder(name: str, parent: int | None) -> None:
+    descriptor = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        os.chmod(f"/proc/self/fd/{descriptor}", 0o700)
+    finally:
+        os.close(descriptor)
 
 
 def tree_bytes(folder: str | os.PathLike[str]) -> int:
-    """Bytes of all files below `folder`, each inode counted once."""
+    """Bytes of all files below `folder`, each inode counted once; what cannot be seen is not counted."""
     seen: set[tuple[int, int]] = set()
     total = 0
     for entry in walk(os.fspath(folder)):
-        if not entry.is_dir(follow_symlinks=False):
+        with contextlib.suppress(OSError):
             status = entry.stat(follow_symlinks=False)
+            if stat.S_ISDIR(status.st_mode) or (status.st_dev, status.st_ino) in seen:
+                continue
             if status.st_nlink > 1:
-                if (status.st_dev, status.st_ino) in seen:
-                    continue
                 seen.add((status.st_dev, status.st_ino))
             total += status.st_size
     return total
 
 
 def walk(folder: str) -> Iterator[os.DirEntry[str]]:
-    """Every entry below `folder`, folders before what is in them; links are not followed."""
-    for entry in os.scandir(folder):
-        yield entry
-        if entry.is_dir(follow_symlinks=False):
-            yield from walk(entry.path)
+    """Every entry below `folder`; links are not followed, and closed folders not entered."""
+    pending = [folder]
+    while pending:
+        try:
+            entries = list(os.scandir(pending.pop()))
+        except OSError:
+            continue
+        for entry in entries:
+            yield entry
+            if entry.is_dir(follow_symlinks=False):
+                pending.append(entry.path)

@@ -208,6 +208,7 @@ class Fetcher:
             yield answer
         except BaseException:
             answer.close()  # what is left of the body must not be read as the next answer
+            answer.release_conn()  # closed, but one of those that its host may have
             raise
         else:
             answer.release_conn()

@@ -1,24 +1,28 @@
 """Configures unpacked packages with their own dpkg, inside the sandbox, and tidies up behind them.
 
-What goes in and comes out passes through one exchange folder, mounted at `/run/wardian`: nothing outside
-the sandbox follows a path that a package may have made.
+What goes in and comes out passes through exchange folders, mounted below `/run/wardian`, and what goes in
+cannot be written: nothing outside the sandbox follows a path that a package may have made.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from wardian.ecosystems.debian import unpack
-from wardian.ecosystems.debian.database import Triggers, join_status
+from wardian.ecosystems.debian.database import Triggers, Unpacked, join_status
 from wardian.errors import BuildError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 EXCHANGE = "/run/wardian"
+_LARGEST_STATUS = 64 << 20  # bytes; a whole Debian system has 4 MB
 
 
 class Sandbox(Protocol):
@@ -70,9 +74,9 @@ _COVERED = ("usr/bin/py3compile", "usr/bin/fc-cache")
 
 _BEGIN = """set -eu
 cd /
-cp -r /run/wardian/in/dpkg/. /var/lib/dpkg/
+cp -r --no-preserve=mode /run/wardian/in/dpkg/. /var/lib/dpkg/
 mkdir -p /etc/dpkg/dpkg.cfg.d
-cp /run/wardian/in/filters /etc/dpkg/dpkg.cfg.d/wardian
+cp --no-preserve=mode /run/wardian/in/filters /etc/dpkg/dpkg.cfg.d/wardian
 printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d
 chmod 755 /usr/sbin/policy-rc.d
 for name in $(cat /run/wardian/in/preinst); do
@@ -102,12 +106,12 @@ cp -r /etc/skel/. /home/user/
 """
 _TIDY = """rm -f /usr/sbin/policy-rc.d /etc/passwd- /etc/group- /etc/shadow- /etc/gshadow- /etc/.pwd.lock
 rm -f /etc/subuid- /etc/subgid- /var/lib/dpkg/*-old /var/lib/dpkg/lock /var/lib/dpkg/lock-frontend
-rm -f /var/lib/dpkg/triggers/Lock /var/lib/dpkg/triggers/Unincorp /var/lib/systemd/catalog/database
+rm -f /var/lib/dpkg/triggers/Lock /var/lib/systemd/catalog/database
+: > /var/lib/dpkg/triggers/Unincorp # without it, the next dpkg believes every trigger activated
 find /var/log /var/cache /tmp /var/tmp -xdev ! -type d -delete
 find /run -xdev -mindepth 1 ! -path '/run/wardian*' ! -type d -delete
 find /usr /opt -xdev -name __pycache__ -type d -prune -exec rm -rf {} +
 cp /var/lib/dpkg/status /run/wardian/out/status
-rm -rf /run/wardian/in
 """
 
 
@@ -115,20 +119,15 @@ rm -rf /run/wardian/in
 class Stage:
     """Packages to be configured together.
 
-    `stanzas` are what the unpacking left for dpkg's status, `deferred` the `.deb` files that dpkg itself
-    shall unpack, `roots` the layers from bottom to top, the last of which is the stage's own.
+    `unpacked` is what the unpacking left, `deferred` the `.deb` files that dpkg itself shall unpack,
+    `roots` the layers from bottom to top, the last of which is the stage's own.
     """
 
     below: State
-    stanzas: Sequence[str]
+    unpacked: Sequence[Unpacked]
     deferred: Sequence[Path]
     roots: Sequence[Path]
     architecture: str
-
-    @property
-    def info(self) -> Path:
-        """The control files of the stage's packages."""
-        return self.roots[-1] / "var/lib/dpkg/info"
 
 
 def configure(sandbox: Sandbox, exchange: Path, stage: Stage) -> State:
@@ -146,7 +145,11 @@ def configure(sandbox: Sandbox, exchange: Path, stage: Stage) -> State:
     script = _BEGIN + (_CONFIGURE_BASE if base else "") + _CONFIGURE + (_USER if base else "") + _TIDY
     status, output = sandbox.run(
         ["/bin/sh", "-c", script],
-        mounts=[(exchange, EXCHANGE, False), *_covers(exchange, stage.roots)],
+        mounts=[
+            (exchange / "in", f"{EXCHANGE}/in", True),
+            (exchange / "out", f"{EXCHANGE}/out", False),
+            *_covers(exchange, stage.roots),
+        ],
         environment=_ENVIRONMENT,
     )
     if status:
@@ -154,21 +157,22 @@ def configure(sandbox: Sandbox, exchange: Path, stage: Stage) -> State:
             f"configuring Debian packages failed (dpkg ended with status {status}):\n\n{_end_of(output)}",
             hint="see which package failed last; ask for another version of it, or do without it",
         )
+    _remove_mount_points(stage.roots[-1])
     return State(
-        status=(exchange / "out/status").read_text(),
+        status=_read_plain(exchange / "out/status"),
         triggers={name: sorted(packages) for name, packages in sorted(triggers.interests.items())},
     )
 
 
 def _prepare(exchange: Path, stage: Stage, triggers: Triggers) -> list[str]:
     """Fill the exchange folder; returns the packages that have a preinst, in name order."""
-    below, info = stage.below, stage.info
+    below = stage.below
     dpkg = exchange / "in/dpkg"
     (dpkg / "triggers").mkdir(parents=True)
     for folder in ("updates", "info", "parts"):
         (dpkg / folder).mkdir()
     (exchange / "out").mkdir()
-    (dpkg / "status").write_text(join_status(below.status, list(stage.stanzas)))
+    (dpkg / "status").write_text(join_status(below.status, [package.stanza for package in stage.unpacked]))
     if not below.status:
         (dpkg / "available").touch()
         (dpkg / "diversions").touch()
@@ -176,14 +180,9 @@ def _prepare(exchange: Path, stage: Stage, triggers: Triggers) -> list[str]:
         (dpkg / "info/format").write_text("1\n")
         (dpkg / "arch").write_text(f"{stage.architecture}\n")
     activated: set[str] = set()
-    paths: list[str] = []
-    names = sorted(path.name.removesuffix(".list") for path in info.glob("*.list"))
-    for name in names:
-        control = info / f"{name}.triggers"
-        if control.exists():
-            activated |= set(triggers.register(name.partition(":")[0], control.read_text()))
-        paths += (info / f"{name}.list").read_text().splitlines()
-    activated |= triggers.touched(paths)
+    for package in stage.unpacked:
+        activated |= set(triggers.register(package.name.partition(":")[0], package.triggers))
+    activated |= triggers.touched(path for package in stage.unpacked for path in package.paths)
     for name, text in triggers.files().items():
         (dpkg / "triggers" / name).write_text(text)
     # In the base every package is configured anyway, and does then what its triggers would have it do.
@@ -191,7 +190,7 @@ def _prepare(exchange: Path, stage: Stage, triggers: Triggers) -> list[str]:
         (dpkg / "triggers/Unincorp").write_text(triggers.unincorporated(activated))
     (exchange / "in/filters").write_text(unpack.dpkg_configuration())
     (exchange / "in/architecture").write_text(f"{stage.architecture}\n")
-    return [name for name in names if (info / f"{name}.preinst").exists()]
+    return sorted(package.name for package in stage.unpacked if package.preinst)
 
 
 def _covers(exchange: Path, roots: Sequence[Path]) -> list[tuple[Path, str, bool]]:
@@ -206,7 +205,28 @@ def _covers(exchange: Path, roots: Sequence[Path]) -> list[tuple[Path, str, bool
     return [*((empty, path, True) for path in compilers), *((nothing, path, True) for path in tools)]
 
 
+def _read_plain(path: Path) -> str:
+    """Read what a step left, if it is a plain file of sane size: the step may have left anything."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor) as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST_STATUS:
+            raise BuildError("a Debian package's script replaced dpkg's status by something else")
+        return file.read()
+
+
+def _remove_mount_points(root: Path) -> None:
+    """Remove the empty folders that mounting the exchange made, following no link."""
+    folders: list[int] = []
+    with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+        for name in (str(root), "run", "wardian"):
+            flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW
+            folders.append(os.open(name, flags, dir_fd=folders[-1] if folders else None))
+            stack.callback(os.close, folders[-1])
+        for name in ("in", "out"):
+            os.rmdir(name, dir_fd=folders[2])
+        os.rmdir("wardian", dir_fd=folders[1])
+
+
 def _end_of(output: str, lines: int = 15) -> str:
     return "\n".join(output.rstrip().splitlines()[-lines:])
-
-

@@ -7,6 +7,25 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unpacked:
+    """What unpacking a package left for its configuration.
+
+    `name` is that of its files in dpkg's info database (`zlib1g:amd64`), `stanza` its status, `paths` what
+    dpkg lists of it, `triggers` that control file, `preinst` whether it has such a script.
+    """
+
+    name: str
+    stanza: str
+    paths: tuple[str, ...]
+    triggers: str
+    preinst: bool
 
 
 def package_of(stanza: str) -> str:
@@ -42,7 +61,7 @@ class Triggers:
                 activated.append(name)
         return activated
 
-    def touched(self, paths: list[str]) -> set[str]:
+    def touched(self, paths: Iterable[str]) -> set[str]:
         """The file triggers that files at `paths` activate."""
         prefixes = [name for name in self.interests if name.startswith("/")]
         return {

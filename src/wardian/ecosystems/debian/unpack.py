@@ -5,8 +5,9 @@ namespace: there each of its children changes root to the target folder before i
 path or link of a hostile archive leads out. Tasks come on standard input in lines of a fixed length,
 which children read concurrently: a pipe hands out a line whole. Each answers with one line of JSON.
 
-Writes, below each root, the files and `var/lib/dpkg/info`; and the package's status stanza to a scratch
-folder, for `database.py`. It configures nothing.
+Writes, below each root, the files and `var/lib/dpkg/info`; and what configuring needs to know of the
+package to a scratch folder (`database.Unpacked`), so that nothing outside ever reads the root. It
+configures nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ import re
 import stat
 import sys
 import tarfile
-import traceback
 from collections.abc import Mapping
 from errno import ENOSPC
 from io import BufferedReader
@@ -33,6 +33,7 @@ Control = Mapping[str, deb.ControlFile]
 
 LINE = 3 + 1 + 64 + 1  # root's number, digest, newline
 _BLOCK = 1 << 20
+_LONGEST_ERROR = 500  # characters, each 6 bytes at most: a pipe takes up to 4096 in one piece
 
 # dpkg's path filters (dpkg(1), --path-exclude), the same as in the image's /etc/dpkg/dpkg.cfg.d/wardian.
 EXCLUDED = ("/usr/share/doc/", "/usr/share/man/", "/usr/share/info/", "/usr/share/locale/",
@@ -52,8 +53,11 @@ def _kept(path: str) -> bool:
 
 
 def main(arguments: list[str]) -> int:
-    """Serve tasks until standard input ends: CONTENT SCRATCH WORKERS ROOT…"""
-    content, scratch, workers, *roots = arguments
+    """Serve tasks until standard input ends: CONTENT SCRATCH WORKERS BASE ROOT…
+
+    BASE is the number of the root that is the base, or -1.
+    """
+    content, scratch, workers, base, *roots = arguments
     content_fd = os.open(content, os.O_PATH | os.O_DIRECTORY)
     scratch_fd = os.open(scratch, os.O_PATH | os.O_DIRECTORY)
     root_fds = [os.open(root, os.O_PATH | os.O_DIRECTORY) for root in roots]
@@ -62,38 +66,41 @@ def main(arguments: list[str]) -> int:
     namespace.map_only(user, group)
     os.umask(0)
     children = []
+    parent = os.getpid()
     for _ in range(int(workers)):
         child = os.fork()
         if child == 0:
-            _serve(content_fd, scratch_fd, root_fds)
+            namespace.die_with_parent(parent)
+            _serve(content_fd, scratch_fd, root_fds, int(base))
             os._exit(0)
         children.append(child)
     return max(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children)
 
 
-def _serve(content_fd: int, scratch_fd: int, root_fds: list[int]) -> None:
+def _serve(content_fd: int, scratch_fd: int, root_fds: list[int], base: int) -> None:
     while line := os.read(0, LINE).decode():
         root, digest = int(line[:3]), line[4:].strip()
-        answer = {"root": root, "sha256": digest, "error": "", "kind": ""}
+        answer: dict[str, str] = {"root": str(root), "sha256": digest, "error": "", "kind": ""}
         try:
             os.fchdir(root_fds[root])
             os.chroot(".")
             descriptor = os.open(f"{digest[:2]}/{digest}", os.O_RDONLY, dir_fd=content_fd)
             with os.fdopen(descriptor, "rb") as file:
                 _verify(file, digest)
-                stanza = unpack(file, base=root == 0, name=digest)
+                unpacked = unpack(file, base=root == base, name=digest)
             descriptor = os.open(f"{root:03}-{digest}", os.O_WRONLY | os.O_CREAT, 0o600, dir_fd=scratch_fd)
             with os.fdopen(descriptor, "w") as out:
-                out.write(stanza)
+                json.dump(unpacked, out)
         except OSError as error:
             kind = "full" if error.errno == ENOSPC else ""
-            answer |= {"error": f"{error.filename or digest}: {error.strerror}", "kind": kind}
+            answer["error"], answer["kind"] = f"{error.filename or digest}: {error.strerror}", kind
         except _DamagedError:
-            answer |= {"error": "the stored file is damaged", "kind": "damaged"}
+            answer["error"], answer["kind"] = "the stored file is damaged", "damaged"
         except (WardianError, ValueError) as error:
-            answer["error"] = str(error)[:2000]
-        except Exception:
-            answer["error"] = traceback.format_exc()[-2000:]
+            answer["error"] = str(error)
+        except Exception as error:
+            answer["error"] = f"{type(error).__name__}: {error}"
+        answer["error"] = answer["error"][:_LONGEST_ERROR]
         os.write(1, (json.dumps(answer) + "\n").encode())
 
 
@@ -107,17 +114,17 @@ def _verify(file: BufferedReader, digest: str) -> None:
         raise _DamagedError
 
 
-def unpack(file: IO[bytes], *, base: bool, name: str) -> str:
-    """Unpack one package into `/`; returns its stanza for dpkg's status, `install ok unpacked`.
+def unpack(file: IO[bytes], *, base: bool, name: str) -> dict[str, object]:
+    """Unpack one package into `/`; returns the fields of its `database.Unpacked`.
 
-    An empty stanza says that the package is left to dpkg: its preinst diverts files, which must happen
+    None of them says that the package is left to dpkg: its preinst diverts files, which must happen
     before its own files land. Not in the base: dpkg cannot run yet, and there is nothing to divert.
     """
     control = deb.read_control(file, name=name)
     if "control" not in control:
         raise VerificationError(f"{name} is no Debian package: it has no control file")
     if not base and "preinst" in control and b"dpkg-divert" in control["preinst"].data:
-        return ""
+        return {}
     with deb.open_data(file, name=name) as archive:
         names = _Extraction(control).extract(archive)
     return _register(control, names)
@@ -194,7 +201,7 @@ class _Extraction:
             os.close(descriptor)
 
 
-def _register(control: Control, names: list[str]) -> str:
+def _register(control: Control, names: list[str]) -> dict[str, object]:
     """Write the package's files of dpkg's info database (dpkg's doc/, `info/` files)."""
     stanza = control["control"].data.decode().rstrip("\n") + "\n"
     package, architecture = _field(stanza, "Package"), _field(stanza, "Architecture")
@@ -211,7 +218,14 @@ def _register(control: Control, names: list[str]) -> str:
         r"^(Package: .*\n)", r"\1Status: install ok unpacked\n", stanza, count=1, flags=re.MULTILINE
     )
     conffiles = "".join(f" {name} newconffile\n" for name in _conffiles(control))
-    return stanza + (f"Conffiles:\n{conffiles}" if conffiles else "")
+    triggers = control["triggers"].data.decode() if "triggers" in control else ""
+    return {
+        "name": base,
+        "stanza": stanza + (f"Conffiles:\n{conffiles}" if conffiles else ""),
+        "paths": names,
+        "triggers": triggers,
+        "preinst": "preinst" in control,
+    }
 
 
 def _without_excluded(md5sums: bytes) -> bytes:

@@ -6,13 +6,15 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
 import threading
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
 from wardian.ecosystems.debian import unpack
+from wardian.ecosystems.debian.database import Unpacked
 from wardian.errors import BuildError, HostError, VerificationError
+from wardian.system import files
+from wardian.system.processes import module_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,10 +32,10 @@ _ALIASES = {"amd64": ("bin", "sbin", "lib", "lib64"), "ppc64el": ("bin", "sbin",
 def make_skeleton(root: Path, architecture: str) -> None:
     """The folders and links that must stand before the first package is unpacked into `root`."""
     for name in _ALIASES.get(architecture, ("bin", "sbin", "lib")):
-        (root / "usr" / name).mkdir(parents=True)
+        files.make_folder(root / "usr" / name)
         (root / name).symlink_to(f"usr/{name}")
     for name in ("info", "updates", "triggers", "alternatives"):
-        (root / "var/lib/dpkg" / name).mkdir(parents=True)
+        files.make_folder(root / "var/lib/dpkg" / name)
 
 
 @dataclass(slots=True)
@@ -41,7 +43,7 @@ class _Stage:
     """Packages that a stage still waits for, and what the finished ones left."""
 
     waiting: set[str]
-    stanzas: list[str] = field(default_factory=list)
+    unpacked: list[Unpacked] = field(default_factory=list)
     deferred: list[str] = field(default_factory=list)
     done: threading.Event = field(default_factory=threading.Event)
 
@@ -64,15 +66,18 @@ class Unpacking:
         self._names = {package.sha256: package.name for packages, _ in stages for package in packages}
         self._content, self._scratch, self._step = content, scratch, step
         self._failure: Exception | None = None
-        self._process = self._start([root for _, root in stages])
+        base = next((number for number, (packages, _) in enumerate(stages) if packages[0].stage == 0), -1)
+        self._process = self._start([root for _, root in stages], base)
         self._reader = threading.Thread(target=self._read, daemon=True)
 
-    def _start(self, roots: Sequence[Path]) -> subprocess.Popen[bytes]:
+    def _start(self, roots: Sequence[Path], base: int) -> subprocess.Popen[bytes]:
         workers = min(len(os.sched_getaffinity(0)), 8)
-        folders = [str(self._content), str(self._scratch), str(workers), *map(str, roots)]
-        command = [sys.executable, "-m", unpack.__name__, *folders]
+        words = [str(self._content), str(self._scratch), str(workers), str(base), *map(str, roots)]
         return subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            module_command(unpack.__name__, *words),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
 
     def __enter__(self) -> Unpacking:
@@ -87,6 +92,8 @@ class Unpacking:
         self.finish()
         self._process.wait()
         self._reader.join()
+        _pipe(self._process.stdout).close()
+        _pipe(self._process.stderr).close()
 
     def submit(self, stage: int, package: DebianPackage) -> None:
         """Have a package, which is in the content store, unpacked into its stage's root."""
@@ -106,21 +113,26 @@ class Unpacking:
         self._reader.join()
 
     def fail(self, failure: Exception) -> None:
-        """Give up: who waits gets `failure`."""
+        """Give up: who waits gets `failure`. The workers die with their parent (unpack.py)."""
         self._failure = self._failure or failure
         self._process.kill()
+        for stage in self._stages:
+            stage.done.set()
 
-    def wait(self, stage: int) -> tuple[list[str], list[Path]]:
-        """Wait until a stage is unpacked: its status stanzas, and the files that are left to dpkg."""
+    def wait(self, stage: int) -> tuple[list[Unpacked], list[Path]]:
+        """Wait until a stage is unpacked: what that left, and the files that are left to dpkg."""
         entry = self._stages[stage]
         entry.done.wait()
         if self._failure:
             raise self._failure
-        return entry.stanzas, [self._content / digest[:2] / digest for digest in sorted(entry.deferred)]
+        return entry.unpacked, [self._content / digest[:2] / digest for digest in sorted(entry.deferred)]
 
     def _read(self) -> None:
-        for line in _pipe(self._process.stdout):
-            self._take(json.loads(line))
+        try:
+            for line in _pipe(self._process.stdout):
+                self._take(json.loads(line))
+        except Exception as error:
+            self.fail(error)
         missing = [self._names[digest] for stage in self._stages for digest in stage.waiting]
         if missing and not self._failure:
             end = _pipe(self._process.stderr).read().decode(errors="replace").strip().splitlines()[-1:]
@@ -135,9 +147,9 @@ class Unpacking:
                 (self._content / digest[:2] / digest).unlink(missing_ok=True)
             self.fail(_failure(self._names[digest], answer["error"], answer["kind"]))
             return
-        stanza = (self._scratch / f"{int(answer['root']):03}-{digest}").read_text()
-        if stanza:
-            stage.stanzas.append(stanza)
+        told = json.loads((self._scratch / f"{int(answer['root']):03}-{digest}").read_text())
+        if told:
+            stage.unpacked.append(Unpacked(**{**told, "paths": tuple(told["paths"])}))
         else:
             stage.deferred.append(digest)
         stage.waiting.discard(digest)

@@ -7,6 +7,8 @@ ended when it says that all is prepared: unpacked in its cache, hashes checked, 
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -84,6 +86,9 @@ def _fetch(uv: Uv, wheels: Sequence[PythonPackage], target: Target, folder: Path
     sizes = {package.name: package.size for package in wheels}
     lines: list[str] = []
     with uv.start(_arguments(wheels, target, folder, uv), folder=folder, **_LOG) as process:
+        # Behind apt's solving and the Debian packages, which more waits for: 0.6 s of a first build.
+        with contextlib.suppress(ProcessLookupError):
+            os.setpriority(os.PRIO_PROCESS, process.pid, 10)
         try:
             is_prepared = _follow(process, lines, sizes, step)
         finally:

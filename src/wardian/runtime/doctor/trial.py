@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wardian.runtime import namespace
+from wardian.system.processes import module_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +36,7 @@ Steps = dict[str, int]
 def attempt(folder: Path) -> Steps:
     """How each step went, the overlay being mounted in `folder`, where nothing is left behind."""
     with tempfile.TemporaryDirectory(dir=folder, prefix="doctor-", ignore_cleanup_errors=True) as place:
-        command = [sys.executable, "-m", __name__, place]
+        command = module_command(__name__, place)
         try:
             result = subprocess.run(
                 command,
@@ -89,7 +90,9 @@ def _inside(folder: str) -> None:
 
 
 def _mount_overlay(folder: str) -> None:
-    options = namespace.overlay_options([f"{folder}/lower"], f"{folder}/upper", f"{folder}/work")
+    options = namespace.overlay_options(
+        [f"{folder}/lower"], f"{folder}/upper", f"{folder}/work", volatile=True
+    )
     namespace.mount("overlay", f"{folder}/root", "overlay", data=options)
 
 

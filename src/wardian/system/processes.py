@@ -1,0 +1,14 @@
+"""Starting wardian's own modules as processes."""
+
+from __future__ import annotations
+
+import sys
+
+
+def module_command(module: str, *arguments: str) -> list[str]:
+    """The command that runs a module of wardian with this Python.
+
+    `-P` keeps the working directory off the module search path: it is mostly a project's folder, and a
+    `json.py` in there is not to be run on the host.
+    """
+    return [sys.executable, "-P", "-m", module, *arguments]
