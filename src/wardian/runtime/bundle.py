@@ -93,8 +93,12 @@ def root_config(
     mounts: Sequence[Mapping[str, Any]] = (),
     network: bool = False,
     name: str = "build",
+    seccomp: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The configuration of a step that believes itself root: one id mapped, the rest emulated."""
+    """The configuration of a process that believes itself root: one id mapped, the rest emulated.
+
+    Without a profile to go by (`seccomp`), as in builds, every other system call is allowed.
+    """
     namespaces = ["mount", "ipc", "uts"] + ([] if network else ["network"])
     return {
         "ociVersion": "1.0.2",
@@ -109,12 +113,20 @@ def root_config(
             "namespaces": [{"type": kind} for kind in namespaces],
             "maskedPaths": _MASKED,
             "readonlyPaths": _READ_ONLY,
-            "seccomp": {
-                "defaultAction": "SCMP_ACT_ALLOW",
-                "syscalls": [{"names": _FAKED, "action": "SCMP_ACT_ERRNO", "errnoRet": 0}],
-            },
+            "seccomp": _emulating(seccomp or {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": []}),
         },
     }
+
+
+def _emulating(profile: Mapping[str, Any]) -> dict[str, Any]:
+    """A profile with root's calls answered by success; no call may have two answers."""
+    rules = [
+        {**rule, "names": names}
+        for rule in profile["syscalls"]
+        if (names := [name for name in rule["names"] if name not in _FAKED])
+    ]
+    faked = {"names": _FAKED, "action": "SCMP_ACT_ERRNO", "errnoRet": 0}
+    return {**profile, "syscalls": [faked, *rules]}
 
 
 def _process(

@@ -196,6 +196,7 @@ def configure(record: Record, command: Command, outside: Mapping[str, str]) -> d
             mounts=mounts,
             network=command.network,
             name=record["name"],
+            seccomp=record["seccomp"],
         )
     return bundle.run_config(
         command.arguments,
