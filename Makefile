@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: all check format test clean
+.PHONY: all bench check format test clean
 
 all: check test
 
@@ -29,6 +29,10 @@ format: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGUMENTS)
+
+# Figures against Docker with BuildKit, in the same run; bench/README.md says how.
+bench: $(READY)
+	$(BIN)/python -m bench $(ARGUMENTS)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,98 @@
+"""Takes the figures in rounds, peer and ours in turn, so that a drift of the machine meets both."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from bench.reference import Row
+
+
+class Side(Protocol):
+    """Who is measured."""
+
+    @property
+    def name(self) -> str:
+        """`ours` or `peer`."""
+        ...
+
+    def first(self) -> float: ...
+    def memory(self) -> float: ...
+    def python(self) -> float: ...
+    def system(self) -> float: ...
+    def reset(self) -> None: ...
+    def nothing(self) -> float: ...
+    def run(self) -> float: ...
+    def second_import(self) -> float: ...
+
+
+@dataclass(slots=True)
+class Figures:
+    """All samples, by row and side, in the order in which they were taken."""
+
+    samples: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+
+    def add(self, row: str, side: str, value: float) -> None:
+        """Keep one sample."""
+        self.samples.setdefault(row, {}).setdefault(side, []).append(value)
+
+    def of(self, row: str, side: str) -> list[float]:
+        """The samples of one side in one row."""
+        return self.samples.get(row, {}).get(side, [])
+
+
+def take(rows: Collection[Row], sides: Sequence[Side], *, count: int, tell: Callable[[str], None]) -> Figures:
+    """Measure `rows` in `count` rounds. Every round begins anew, so that what is added was never there.
+
+    Raises BenchError.
+    """
+    figures = Figures()
+    for number in range(1, count + 1):
+        # Who comes first alternates too: what one leaves to the kernel to write meets the other.
+        order = list(sides) if number % 2 else list(reversed(sides))
+        tell(f"round {number} of {count}")
+        _round(rows, order, figures, tell)
+    return figures
+
+
+def _round(
+    rows: Collection[Row], sides: Sequence[Side], figures: Figures, tell: Callable[[str], None]
+) -> None:
+    wanted = {row.name: row for row in rows}
+
+    def each(name: str, method: Callable[[Side], float], *, keep: bool = True) -> None:
+        repeats = wanted[name].repeats if name in wanted else 1
+        for _ in range(repeats):
+            for side in sides:
+                if name in ("python", "system"):
+                    os.sync()  # what was written before is not written now
+                value = method(side)
+                tell(f"  {name}, {side.name}: {value:.3f}" + ("" if keep else " (not counted)"))
+                if keep:
+                    figures.add(name, side.name, value)
+
+    if "memory" in wanted:
+        each("memory", lambda side: side.memory())
+    if wanted.keys() - {"memory"}:
+        each("first", lambda side: side.first(), keep="first" in wanted)
+    if "python" in wanted:
+        each("python", lambda side: side.python())
+        _reset(sides)
+    if "system" in wanted:
+        each("system", lambda side: side.system())
+        _reset(sides)
+    if "nothing" in wanted:
+        each("nothing", lambda side: side.nothing())
+    if "run" in wanted:
+        each("run", lambda side: side.run())
+    if "import" in wanted:
+        each("import", lambda side: side.second_import())
+
+
+def _reset(sides: Sequence[Side]) -> None:
+    for side in sides:
+        side.reset()
