@@ -33,7 +33,7 @@ def test_a_missing_lock_is_stale(invoke, folder):
     outcome = invoke("lock", "--check", "--json", "-C", str(folder))
     assert outcome.status == 1
     assert json.loads(outcome.out)["error"] == {
-        "kind": "LockError",
+        "kind": "StaleLockError",
         "message": f"there is no {folder}/wardian.lock",
         "hint": "run `wardian lock`",
     }

@@ -49,11 +49,13 @@ class StillProject:
 
     def add(self, python, system):
         self.asked.append(("add", python, system))
-        return Edit(path=Path("/p/wardian.toml"), created=True, added=(*python, *system))
+        edit = Edit(path=Path("/p/wardian.toml"), created=True, added=(*python, *system))
+        return edit, make_lock(*self.changes)
 
     def remove(self, python, system):
         self.asked.append(("remove", python, system))
-        return Edit(path=Path("/p/wardian.toml"), created=False, removed=(*python, *system))
+        edit = Edit(path=Path("/p/wardian.toml"), created=False, removed=(*python, *system))
+        return edit, make_lock(*self.changes)
 
     def initialize(self, *, force):
         self.asked.append(("initialize", force))
@@ -94,10 +96,8 @@ def project(monkeypatch):
 def test_init(invoke, project):
     outcome = invoke("init")
     assert (outcome.status, outcome.out) == (0, "read requirements.txt\nwrote /p/wardian.toml\n")
-    assert json.loads(invoke("init", "--json", "--force").out) == {
-        "path": "/p/wardian.toml",
-        "detected": ["read requirements.txt"],
-    }
+    # What is overwritten is not asked what it says.
+    assert json.loads(invoke("init", "--json", "--force").out) == {"path": "/p/wardian.toml", "detected": []}
     assert project.asked == [("initialize", False), ("initialize", True)]
 
 
