@@ -39,6 +39,7 @@ def main(words: Sequence[str]) -> int:
 
 def _measure(options: argparse.Namespace, rows: Sequence[reference.Row]) -> None:
     with ExitStack() as stack:
+        Path(options.work or tempfile.gettempdir()).mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix="bench-", dir=options.work))
         stack.callback(_remove, work, keep=options.keep)
         ours = Ours(work / "ours", command=options.wardian)

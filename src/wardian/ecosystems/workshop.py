@@ -9,8 +9,7 @@ import threading
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from wardian.ecosystems.debian.archives import Archives, find_archives
 from wardian.ecosystems.debian.tools import ensure_toolbox
@@ -22,13 +21,15 @@ from wardian.project.configuration import Configuration, read_configuration
 from wardian.system.http import Fetcher
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from wardian.ecosystems.python.model import PythonPackage
     from wardian.store.store import Store
     from wardian.system.progress import Progress
     from wardian.toolbox.toolbox import Toolbox
+
+_T = TypeVar("_T")
 
 # The C library of each suite decides which wheels fit (PEP 600).
 GLIBC = {"trixie": (2, 41), "bookworm": (2, 36)}
@@ -42,28 +43,43 @@ class Workshop:
     environment: Mapping[str, str]
     progress: Progress
     offline: bool
-    _guard: threading.Lock = field(default_factory=threading.Lock)
+    _once: threading.RLock = field(default_factory=threading.RLock)
+    _made: dict[str, Any] = field(default_factory=dict)
+    _toolbox_guard: threading.Lock = field(default_factory=threading.Lock)
+    _prefetch_guard: threading.Lock = field(default_factory=threading.Lock)
     _prefetched: dict[tuple[PythonPackage, ...], Future[None]] = field(default_factory=dict)
 
-    @cached_property
+    @property
     def configuration(self) -> Configuration:
         """The user's configuration; raises SpecError."""
-        return read_configuration(self.environment)
+        return self._make("configuration", lambda: read_configuration(self.environment))
 
-    @cached_property
+    @property
     def fetcher(self) -> Fetcher:
         """The one pool of connections."""
-        return Fetcher(environment=self.environment, offline=self.offline)
+        return self._make("fetcher", lambda: Fetcher(environment=self.environment, offline=self.offline))
 
-    @cached_property
+    @property
     def uv(self) -> Uv:
         """uv with its indexes; raises HostError."""
-        return open_uv(self.store, self.configuration, environment=self.environment, fetcher=self.fetcher)
+        return self._make(
+            "uv",
+            lambda: open_uv(
+                self.store, self.configuration, environment=self.environment, fetcher=self.fetcher
+            ),
+        )
 
-    @cached_property
+    @property
     def host(self) -> Platform:
         """The platform of this machine."""
         return Platform.host()
+
+    def _make(self, name: str, make: Callable[[], _T]) -> _T:
+        with self._once:  # reentrant: one is made with another
+            if name not in self._made:
+                self._made[name] = make()
+            made: _T = self._made[name]
+            return made
 
     def archives(self, suite: str) -> Archives:
         """Where a suite's packages come from on this machine; raises SpecError."""
@@ -75,14 +91,14 @@ class Workshop:
 
     def toolbox(self) -> Toolbox:
         """The outside programs, fetched where they are not there yet; raises FetchError."""
-        with self._guard:
+        with self._toolbox_guard:  # not the other guards: it may take a download's time
             return ensure_toolbox(
                 self.store, self.fetcher, self.configuration, self.host, progress=self.progress
             )
 
     def prefetch(self, packages: tuple[PythonPackage, ...], target: Target) -> Future[None]:
         """Begin to fetch locked Python packages into uv's cache; what is under way is not begun again."""
-        with self._guard:
+        with self._prefetch_guard:
             if packages in self._prefetched:
                 return self._prefetched[packages]
             future = self._prefetched[packages] = Future()

@@ -96,6 +96,11 @@ done
 dpkg --force-unsafe-io --force-confnew --configure -a
 dpkg --triggers-only -a
 """
+# ca-certificates collects the certificates when it is configured and again for its own trigger, 0.7 s
+# each, on the way that everything else waits for. In the base it is covered, and run once at the end.
+_ONCE = "usr/sbin/update-ca-certificates"
+_RUN_ONCE = """if [ -e /run/wardian/once ]; then sh /run/wardian/once; fi
+"""
 _USER = """echo 'user:x:1000:1000:user:/home/user:/bin/bash' >> /etc/passwd
 echo 'user:x:1000:' >> /etc/group
 echo 'user:!:20089::::::' >> /etc/shadow
@@ -142,13 +147,15 @@ def configure(sandbox: Sandbox, exchange: Path, stage: Stage) -> State:
     for path in stage.deferred:
         (exchange / "in/deferred" / f"{path.name}.deb").hardlink_to(path)
     (exchange / "in/preinst").write_text("".join(f"{name}\n" for name in prepared))
-    script = _BEGIN + (_CONFIGURE_BASE if base else "") + _CONFIGURE + (_USER if base else "") + _TIDY
+    script = _BEGIN + (_CONFIGURE_BASE if base else "") + _CONFIGURE
+    script += (_RUN_ONCE + _USER if base else "") + _TIDY
     status, output = sandbox.run(
         ["/bin/sh", "-c", script],
         mounts=[
             (exchange / "in", f"{EXCHANGE}/in", True),
             (exchange / "out", f"{EXCHANGE}/out", False),
             *_covers(exchange, stage.roots),
+            *(_once(exchange, stage.roots[-1]) if base else ()),
         ],
         environment=_ENVIRONMENT,
     )
@@ -205,6 +212,14 @@ def _covers(exchange: Path, roots: Sequence[Path]) -> list[tuple[Path, str, bool
     return [*((empty, path, True) for path in compilers), *((nothing, path, True) for path in tools)]
 
 
+def _once(exchange: Path, root: Path) -> list[tuple[Path, str, bool]]:
+    """Mounts that cover what is to be run once, and show it at another place."""
+    tool = root / _ONCE
+    if not tool.exists() or not stat.S_ISREG(tool.lstat().st_mode):
+        return []
+    return [(tool, f"{EXCHANGE}/once", True), (exchange / "nothing", f"/{_ONCE}", True)]
+
+
 def _read_plain(path: Path) -> str:
     """Read what a step left, if it is a plain file of sane size: the step may have left anything."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -223,6 +238,8 @@ def _remove_mount_points(root: Path) -> None:
             flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW
             folders.append(os.open(name, flags, dir_fd=folders[-1] if folders else None))
             stack.callback(os.close, folders[-1])
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink("once", dir_fd=folders[2])
         for name in ("in", "out"):
             os.rmdir(name, dir_fd=folders[2])
         os.rmdir("wardian", dir_fd=folders[1])

@@ -88,7 +88,7 @@ def _fetch(uv: Uv, wheels: Sequence[PythonPackage], target: Target, folder: Path
     with uv.start(_arguments(wheels, target, folder, uv), folder=folder, **_LOG) as process:
         # Behind apt's solving and the Debian packages, which more waits for: 0.6 s of a first build.
         with contextlib.suppress(ProcessLookupError):
-            os.setpriority(os.PRIO_PROCESS, process.pid, 10)
+            os.setpriority(os.PRIO_PROCESS, process.pid, 5)
         try:
             is_prepared = _follow(process, lines, sizes, step)
         finally:
