@@ -7,7 +7,8 @@
     [platform."linux/amd64".debian]
     [platform."linux/amd64".python]
 
-Reading trusts nothing: keys, types, hashes and paths are checked before a value exists.
+Reading trusts nothing: keys, types, hashes and paths are checked before a value exists, and that a plan
+can be made of it.
 """
 
 from __future__ import annotations
@@ -17,16 +18,18 @@ import hashlib
 import json
 import re
 import tomllib
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from wardian.ecosystems.debian.archives import SUITES
 from wardian.ecosystems.debian.model import ArchiveRelease, DebianLock, DebianPackage
 from wardian.ecosystems.python.model import Interpreter, PythonLock, PythonPackage
-from wardian.errors import LockError, WardianError
+from wardian.errors import DamagedLockError, LockError, NewerLockError, WardianError
 from wardian.image.platform import Platform
 from wardian.lock.model import Lock, PlatformLock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
 VERSION = 1
@@ -43,7 +46,13 @@ _SHAPES = {
     "architecture": re.compile(r"[a-z0-9-]+"),
     "archive": re.compile(r"[a-z0-9-]+"),
     "suite": re.compile(r"[a-z0-9-]+"),
+    "time": re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"),
+    "source": re.compile(r"debian|uv"),
+    "key": re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*"),
+    "build": re.compile(r"[0-9A-Za-z.]*"),
 }
+_SPEC = re.compile(r"sha256:[0-9a-f]{64}")
+_PYTHON = re.compile(r"\d+\.\d+\.\d+[a-z0-9]*")
 _T = TypeVar("_T")
 
 
@@ -85,65 +94,93 @@ def _inline(record: Any) -> str:
 def read_lock(path: Path) -> Lock | None:
     """Read the lock at `path`; None when there is none.
 
-    Raises LockError when it cannot be read, was edited by hand or comes from a newer version.
+    Raises DamagedLockError where it was edited by hand or is damaged, NewerLockError where a newer wardian
+    wrote it, and LockError when the file cannot be read.
     """
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         tables = tomllib.loads(text)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, RecursionError) as error:
-        raise LockError(f"cannot read {path}: {error}", hint=_RELOCK) from error
+    except OSError as error:
+        raise LockError(f"cannot read {path}: {error.strerror}", hint="make it readable for you") from error
+    except (ValueError, RecursionError) as error:
+        raise DamagedLockError(f"cannot read {path}: {error}", hint=_RELOCK) from error
     _check_version(path, tables.get("version"))
     found = _CHECKSUM.search(text)
     rest = _CHECKSUM.sub("", text, count=1)
     if not found or found[1] != f"sha256:{hashlib.sha256(rest.encode()).hexdigest()}":
-        raise LockError(f"{path} was changed by hand or damaged: its checksum does not fit", hint=_RELOCK)
+        raise DamagedLockError(
+            f"{path} was changed by hand or damaged: its checksum does not fit", hint=_RELOCK
+        )
     try:
         return _lock(tables)
     except (KeyError, TypeError, ValueError, AttributeError, WardianError) as error:
-        raise LockError(f"{path} is no lock that wardian wrote: {error}", hint=_RELOCK) from error
+        raise DamagedLockError(f"{path} is no lock that wardian wrote: {error}", hint=_RELOCK) from error
 
 
 def _check_version(path: Path, version: object) -> None:
-    if not isinstance(version, int):
-        raise LockError(f"{path} has no version", hint=_RELOCK)
+    if type(version) is not int or version < 1:
+        raise DamagedLockError(f"{path} has no version", hint=_RELOCK)
     if version > VERSION:
-        raise LockError(
+        raise NewerLockError(
             f"{path} was written by a newer wardian (lock version {version}, this one knows {VERSION})",
             hint="upgrade wardian",
         )
 
 
 def _lock(tables: dict[str, Any]) -> Lock:
-    parts = [
-        _platform_lock(Platform.parse(name), table) for name, table in tables.get("platform", {}).items()
-    ]
+    _check_keys(tables, "version", "spec", "checksum", "platform")
+    _check(_SPEC.fullmatch(tables["spec"]), f"{tables['spec']!r} is no digest of a spec")
+    parts = [_platform_lock(Platform.parse(name), table) for name, table in tables["platform"].items()]
+    _check(parts, "it has no platform")
     return Lock(spec=tables["spec"], platforms=tuple(sorted(parts, key=lambda part: part.platform)))
 
 
 def _platform_lock(platform: Platform, table: dict[str, Any]) -> PlatformLock:
-    debian = table["debian"]
+    _check_keys(table, "debian", "python", optional=("python",))
     return PlatformLock(
         platform=platform,
-        debian=DebianLock(
-            suite=debian["suite"],
-            releases=_records(ArchiveRelease, debian["releases"]),
-            packages=_records(DebianPackage, debian["packages"]),
-        ),
+        debian=_debian_lock(platform, table["debian"]),
         python=_python_lock(table["python"]) if "python" in table else None,
     )
 
 
+def _debian_lock(platform: Platform, table: dict[str, Any]) -> DebianLock:
+    _check_keys(table, "suite", "releases", "packages")
+    _check(table["suite"] in SUITES, f"{table['suite']!r} is no suite")
+    packages = _records(DebianPackage, table["packages"])
+    _check_names(packages)
+    stages = {package.stage for package in packages}
+    # The base is stage 0, and each stage stands on the one before.
+    _check(stages and stages == set(range(len(stages))), f"its stages are {sorted(stages)}")
+    for package in packages:
+        what = f"{package.name} is for {package.architecture}"
+        _check(package.architecture in (platform.debian, "all"), what)
+    releases = _records(ArchiveRelease, table["releases"])
+    for release in releases:
+        datetime.fromisoformat(release.time)
+    return DebianLock(suite=table["suite"], releases=releases, packages=packages)
+
+
 def _python_lock(table: dict[str, Any]) -> PythonLock:
-    return PythonLock(
+    _check_keys(table, "interpreter", "packages", "workbench")
+    lock = PythonLock(
         interpreter=_record(Interpreter, table["interpreter"]),
         packages=_records(PythonPackage, table["packages"]),
         workbench=_records(PythonPackage, table["workbench"]),
     )
+    _check_names(lock.packages)
+    _check_names(lock.workbench)
+    python = lock.interpreter
+    _check(_PYTHON.fullmatch(python.version), f"{python.version!r} is no version of Python")
+    if python.source == "uv":
+        _check(python.key and python.sha256, "its interpreter has no key or no hash")
+    return lock
 
 
 def _records(kind: type[_T], tables: list[dict[str, Any]]) -> tuple[_T, ...]:
+    _check(type(tables) is list, f"{kind.__name__}s are no array")
     return tuple(_record(kind, table) for table in tables)
 
 
@@ -152,6 +189,24 @@ def _record(kind: type[_T], table: dict[str, Any]) -> _T:
     for name, value in table.items():
         if type(value).__name__ != types.get(name):
             raise ValueError(f"{kind.__name__} has no {name} of type {type(value).__name__}")
-        if name in _SHAPES and not _SHAPES[name].fullmatch(value):
-            raise ValueError(f"{value!r} is no {name}")
+        if name in _SHAPES:
+            _check(_SHAPES[name].fullmatch(value), f"{value!r} is no {name}")
+        if types[name] == "int":
+            _check(value >= 0, f"{value} is no {name}")
     return kind(**table)
+
+
+def _check_names(packages: Sequence[DebianPackage] | Sequence[PythonPackage]) -> None:
+    names = [package.name for package in packages]
+    _check(len(names) == len(set(names)), "it names a package twice")
+
+
+def _check_keys(table: dict[str, Any], *keys: str, optional: tuple[str, ...] = ()) -> None:
+    unknown, missing = table.keys() - {*keys}, {*keys} - table.keys() - {*optional}
+    _check(not unknown, f"unknown keys {sorted(unknown)}")
+    _check(not missing, f"no {' and no '.join(sorted(missing))}")
+
+
+def _check(holds: object, otherwise: str) -> None:
+    if not holds:
+        raise ValueError(otherwise)

@@ -1,4 +1,4 @@
-"""Snapshots: built parts under their keys. A snapshot is complete when its folder is there."""
+"""Snapshots: built parts under their keys. A snapshot is complete when its record can be read."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
-
-from wardian.errors import StoreError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,24 +24,28 @@ class Snapshot:
 
 
 def find(store: Store, key: str) -> Snapshot | None:
-    """The snapshot of that key, if it has been built."""
+    """The snapshot of that key, if it has been built.
+
+    One whose record is gone, empty or unreadable, as a loss of power leaves it, counts as not built.
+    """
     try:
-        return Snapshot(**json.loads((store.snapshot(key) / "snapshot.json").read_text()))
-    except FileNotFoundError:
+        return Snapshot(**json.loads((store.snapshot(key) / "snapshot.json").read_bytes()))
+    except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
         return None
-    except (ValueError, TypeError) as error:
-        raise StoreError(
-            f"the snapshot {store.snapshot(key)} is damaged: {error}", hint=f"remove {store.snapshot(key)}"
-        ) from error
 
 
 def commit(store: Store, folder: Path, snapshot: Snapshot) -> None:
     """Make the finished `folder` the snapshot's, by rename; the caller holds the key's lock.
 
     What the disk has not written yet is lost with the power only: a snapshot whose record did not
-    survive is not found, and is built again.
+    survive is not found, and is built again. What is left of it makes room here.
     """
     (folder / "snapshot.json").write_text(json.dumps(asdict(snapshot)))
     target = store.snapshot(snapshot.key)
     target.parent.mkdir(exist_ok=True)
-    os.rename(folder, target)
+    if os.path.lexists(target):
+        with store.temporary() as aside:
+            os.rename(target, aside / "incomplete")
+            os.rename(folder, target)
+    else:
+        os.rename(folder, target)

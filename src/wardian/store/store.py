@@ -2,14 +2,17 @@
 
     version                 the layout's version
     content/sha256/ab/…     fetched files, named by their digest
-    snapshots/KEY/          a built part: `root/` and `snapshot.json`; complete when it is there
-    images/KEY.json         which snapshots make an image
+    snapshots/KEY/          a built part: `root/` and `snapshot.json`; complete when that can be read
+    images/ID.json          which snapshots make the image of a project folder
     projects/ID/            what is remembered of a project folder: image, launch record, byte code
     kept/ID/NAME/           writable roots that `--keep` keeps
     toolbox/KEY/            outside programs
     cache/NAME/             may be deleted at any time
     run/, temporary/        work in progress; each folder is locked by the process that owns it
-    locks/NAME              flock(2) files
+    locks/NAME              flock(2) files; `use` says that something runs or is built (usage.py)
+
+ID is a project folder's identity (api/warm.py). The store is made for its owner alone: launch records and
+apt's sources may hold what others should not read.
 
 A folder appears under its final name by rename, so a process that dies leaves nothing half-made; what
 it leaves in `temporary` and `run` is swept by later processes, which see that nobody holds its lock.
@@ -20,11 +23,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wardian.errors import StoreError
-from wardian.store import claims
+from wardian.store import claims, usage
 from wardian.system import files
 
 if TYPE_CHECKING:
@@ -43,7 +47,7 @@ class Store:
     def open(cls, home: str | os.PathLike[str]) -> Store:
         """Open the store at `home`, making it if need be.
 
-        Raises StoreError when it cannot be written, or when a newer version of wardian wrote it.
+        Raises StoreError when it cannot be written, is damaged, or when a newer version of wardian wrote it.
         """
         root = Path(home)
         if ":" in str(root):
@@ -52,27 +56,23 @@ class Store:
                 f"the store cannot be {root}: its path has a colon",
                 hint="set WARDIAN_HOME to a folder whose path has none",
             )
-        marker = root / "version"
         try:
-            root.mkdir(parents=True, exist_ok=True)
-            text = marker.read_text().strip() if marker.exists() else ""
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _check_version(root)
         except OSError as error:
             raise StoreError(
                 f"cannot use the store {root}: {error.strerror}",
                 hint="set WARDIAN_HOME to a folder that you can write",
             ) from error
-        if not text:
-            files.write_atomic(marker, f"{VERSION}\n")
-        elif not text.isdigit() or int(text) > VERSION:
-            raise StoreError(
-                f"the store {root} was written by a newer wardian (layout {text}, this one knows {VERSION})",
-                hint="upgrade wardian, or set WARDIAN_HOME to another folder",
-            )
         return cls(root)
 
     def content(self, sha256: str) -> Path:
         """Where the file of that digest (64 hexadecimal digits) lies; it may not be there."""
         return self.root / "content/sha256" / sha256[:2] / sha256
+
+    def contents(self) -> Path:
+        """The folder of all that `content` names."""
+        return self._folder("content/sha256")
 
     def cache(self, name: str) -> Path:
         """A folder that may vanish between two runs, made if need be."""
@@ -83,12 +83,16 @@ class Store:
         return self._folder("toolbox")
 
     def snapshot(self, key: str) -> Path:
-        """Where the snapshot of that key lies; it is complete when it is there."""
+        """Where the snapshot of that key lies; snapshots.py says whether it is complete."""
         return self.root / "snapshots" / key
 
-    def image(self, key: str) -> Path:
-        """The record of an image."""
-        return self._folder("images") / f"{key}.json"
+    def images(self) -> Path:
+        """The folder of all images' records."""
+        return self._folder("images")
+
+    def image(self, identity: str) -> Path:
+        """The record of a project's image."""
+        return self.images() / f"{identity}.json"
 
     def project(self, identity: str) -> Path:
         """The folder of what is remembered of a project."""
@@ -104,14 +108,36 @@ class Store:
 
         Where another holds it, `waiting` is called, and the lock waited for.
         """
-        descriptor = os.open(self._folder("locks") / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = _lock_file(self._folder("locks") / name, waiting)
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if waiting:
-                    waiting()
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    @contextlib.contextmanager
+    def use(self, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+        """Keep `prune` from what is in use while the block lasts; others may use it too.
+
+        A pruning that is under way is waited for, after `waiting` is called.
+        """
+        self._folder("locks")
+        descriptor = usage.shared(str(self.root), waiting)
+        try:
+            yield
+        finally:
+            os.close(descriptor)
+
+    @contextlib.contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Have the store alone; raises StoreError while anything else uses it."""
+        self._folder("locks")
+        descriptor = usage.exclusive(str(self.root))
+        if descriptor is None:
+            raise StoreError(
+                f"the store {self.root} is in use: a build or a run is under way",
+                hint="wait for its end, and try again",
+            )
+        try:
             yield
         finally:
             os.close(descriptor)
@@ -132,3 +158,42 @@ class Store:
                 f"cannot make {folder}: {error.strerror}", hint="check the store's permissions and free space"
             ) from error
         return folder
+
+
+def _check_version(root: Path) -> None:
+    marker = root / "version"
+    try:
+        text = marker.read_bytes().strip()
+    except FileNotFoundError:
+        text = b""
+    if not text:
+        files.write_atomic(marker, f"{VERSION}\n")
+    elif not re.fullmatch(rb"[0-9]{1,9}", text):
+        raise StoreError(
+            f"the store {root} is damaged: its file `version` holds no number",
+            hint=f"write {VERSION} into {marker}, or set WARDIAN_HOME to another folder",
+        )
+    elif int(text) > VERSION:
+        raise StoreError(
+            f"the store {root} was written by a newer wardian (layout {int(text)}, this one knows {VERSION})",
+            hint="upgrade wardian, or set WARDIAN_HOME to another folder",
+        )
+
+
+def _lock_file(path: Path, waiting: Callable[[], None] | None) -> int:
+    """Lock a file, made if need be.
+
+    A pruning may take it away between its making and its locking: then it is made again.
+    """
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if waiting:
+                waiting()
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with contextlib.suppress(FileNotFoundError):
+            if os.stat(path).st_ino == os.fstat(descriptor).st_ino:
+                return descriptor
+        os.close(descriptor)
