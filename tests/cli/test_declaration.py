@@ -23,8 +23,7 @@ def test_init_writes_what_was_detected_once(invoke, folder):
     again = invoke("-C", str(folder), "init")
     assert again.status == 1
     assert again.err == (
-        f"error: {folder}/wardian.toml holds a spec already\n\n"
-        "hint: edit it, or overwrite it with --force\n"
+        f"error: {folder}/wardian.toml holds a spec already\n\nhint: edit it, or overwrite it with --force\n"
     )
     assert invoke("-C", str(folder), "init", "--force").status == 0
 

@@ -28,11 +28,6 @@ WRONG = [
     (("add",), "wardian add: no package is named", "see `wardian add --help`"),
     (("remove", "--json"), "wardian remove: no package is named", "see `wardian remove --help`"),
     (
-        ("lock", "--as-of", "yesterday"),
-        "wardian lock: --as-of 'yesterday' is no date",
-        "write it as 2026-01-31 or 2026-01-31T12:00:00Z",
-    ),
-    (
         ("lock", "--check", "--upgrade"),
         "wardian lock: --upgrade: not allowed with argument --check",
         "see `wardian lock --help`",

@@ -321,7 +321,9 @@ def test_small_and_closed_disks(
             {
                 "sys/fs/cgroup/cgroup.controllers": "cpu memory",
                 "proc/self/cgroup": "0::/user.slice/a.scope\n",
-                "sys/fs/cgroup/user.slice/a.scope/cgroup.controllers": "cpu memory pids",
+                "sys/fs/cgroup/user.slice/cgroup.procs": "",
+                "sys/fs/cgroup/user.slice/cgroup.subtree_control": "cpu memory pids",
+                "sys/fs/cgroup/user.slice/a.scope/cgroup.procs": "",
                 "sys/fs/cgroup/user.slice/a.scope/cgroup.subtree_control": "",
             },
             "v2",
@@ -331,7 +333,9 @@ def test_small_and_closed_disks(
             {
                 "sys/fs/cgroup/cgroup.controllers": "cpu memory",
                 "proc/self/cgroup": "0::/user.slice/a.scope\n",
-                "sys/fs/cgroup/user.slice/a.scope/cgroup.controllers": "pids",
+                "sys/fs/cgroup/user.slice/cgroup.procs": "",
+                "sys/fs/cgroup/user.slice/cgroup.subtree_control": "memory pids",
+                "sys/fs/cgroup/user.slice/a.scope/cgroup.procs": "",
                 "sys/fs/cgroup/user.slice/a.scope/cgroup.subtree_control": "",
             },
             "v2",
@@ -339,9 +343,9 @@ def test_small_and_closed_disks(
         ),
         (
             {
-                "sys/fs/cgroup/memory/a/tasks": "",
-                "sys/fs/cgroup/cpu,cpuacct/a/tasks": "",
-                "sys/fs/cgroup/cpu/a/tasks": "",
+                "sys/fs/cgroup/memory/a/cgroup.procs": "",
+                "sys/fs/cgroup/cpu,cpuacct/a/cgroup.procs": "",
+                "sys/fs/cgroup/cpu/a/cgroup.procs": "",
                 "proc/self/cgroup": "4:memory:/a\n2:cpu,cpuacct:/a\n",
             },
             "v1",
@@ -349,7 +353,7 @@ def test_small_and_closed_disks(
         ),
         (
             {
-                "sys/fs/cgroup/memory/a/tasks": "",
+                "sys/fs/cgroup/memory/a/cgroup.procs": "",
                 "sys/fs/cgroup/unified/cgroup.procs": "",
                 "proc/self/cgroup": "4:memory:/a\n0::/\n",
             },
@@ -362,7 +366,7 @@ def test_small_and_closed_disks(
 def test_cgroups(tmp_path: Path, files: dict[str, str], version: str, ok: bool | None) -> None:
     host = make_host(tmp_path, files)
     check = cgroups.check_cgroups(host)
-    assert cgroups.locate(host)[0] == version
+    assert cgroups.find_version(host) == version
     assert check.ok is ok
     assert ok or check.hint
 

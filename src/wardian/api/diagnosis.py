@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,7 +77,9 @@ def _ask_index(uv: Uv) -> None:
 
     with uv.work() as folder:
         (folder / "requirements.in").write_text("packaging\n")
-        arguments = ["pip", "compile", "--no-deps", "--no-cache", f"{folder}/requirements.in"]
+        # This Python: there need be none on PATH.
+        arguments = ["pip", "compile", "--no-deps", "--no-cache", "--python", sys.executable]
+        arguments.append(f"{folder}/requirements.in")
         status, told = uv.run([*arguments, *uv.indexes.arguments()], folder=folder)
     if status:
         raise errors.explain(told, doing="cannot look up a Python package")

@@ -2,39 +2,49 @@
 
 from __future__ import annotations
 
-import os
-import threading
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wardian.api import recording, warm
 from wardian.api.images import Image
+from wardian.api.lockfile import LockFile
 from wardian.api.locks import Lock
 from wardian.build import image as images
 from wardian.build.execute import Builder
 from wardian.build.plan import Plan, plan
 from wardian.ecosystems.workshop import Workshop
-from wardian.errors import LockError, SpecError
+from wardian.errors import LockError, SpecError, StaleLockError
 from wardian.image.platform import Platform
 from wardian.lock import model
 from wardian.lock.resolve import Wish, digest, resolve_lock
-from wardian.lock.text import read_lock, write_lock
 from wardian.project.detect import Detection, detect
 from wardian.runtime.sandbox import Sandbox
 from wardian.store.store import Store
-from wardian.system import files
+from wardian.system import variables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from wardian.ecosystems.debian.model import DebianLock
     from wardian.ecosystems.python.model import Interpreter
     from wardian.system.progress import Progress
 
 LOCK_FILE = "wardian.lock"
+# Where the host's apt sources mostly stand (sources.list(5)): when they change, an image is as good as
+# before, but the addresses beside it are not.
+_APT_SOURCES = (
+    "/etc/apt/sources.list",
+    "/etc/apt/sources.list.d",
+    "/etc/apt/sources.list.d/debian.sources",
+)
+_TRIES = 3
+_UNKNOWN: list[int] = []  # a state that no file has: what it is noted for is read again next time
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,6 +57,7 @@ class Preparation:
     inputs: dict[str, list[int] | None]
     workshop: Workshop
     locked: bool
+    file: LockFile
     _lock: model.Lock | None = field(default=None)
     _record: dict[str, Any] | None = field(default=None)
 
@@ -66,27 +77,24 @@ class Preparation:
         workshop = Workshop(
             store=Store.open(home), environment=environment, progress=progress, offline=offline
         )
+        places = warm.states([variables.configuration_file(environment), *_APT_SOURCES])
         detection, inputs = _detect(Path(folder), Path(script) if script else None)
+        # A script with an environment of its own has its lock beside it.
+        path = Path(script).with_suffix(".wardian.lock") if script else Path(folder, LOCK_FILE)
         return cls(
             folder=Path(folder),
             script=script,
             detection=detection,
-            inputs=inputs,
+            inputs={**places, **inputs},
             workshop=workshop,
             locked=locked,
+            file=LockFile(path, Path(folder)),
         )
 
     @property
     def identity(self) -> str:
         """The name under which the store remembers this project."""
         return warm.identify(str(self.folder), self.script)
-
-    @property
-    def lock_path(self) -> Path:
-        """The lock's file; a script with an environment of its own has its lock beside it."""
-        if self.script:
-            return Path(self.script).with_suffix(".wardian.lock")
-        return self.folder / LOCK_FILE
 
     def lock(
         self,
@@ -96,39 +104,38 @@ class Preparation:
         platforms: Sequence[str] | None = None,
         workbench: bool = False,
         building: bool = False,
+        discarding: bool = False,
     ) -> Lock:
-        """Write a lock that fits the declaration; what is locked stays where it fits."""
-        earlier = self._earlier()
-        wanted = {*self._platforms(earlier), *(Platform.parse(name) for name in platforms or ())}
-        resolved = resolve_lock(
-            self.workshop,
-            Wish(
+        """Write a lock that fits the declaration; what is locked stays where it fits.
+
+        With `discarding` a lock that was damaged or edited by hand is written anew, else it is an error.
+        """
+        moment = None if as_of is None else _moment(as_of)
+        asked = {Platform.parse(name) for name in platforms or ()}
+        with self._using(), ExitStack() as stack:
+            earlier = self.file.read_or_discard(self._tell) if discarding else self.file.read()
+            wish = Wish(
                 spec=self.detection.spec,
                 declared=self.detection.declared,
-                platforms=tuple(wanted),
+                platforms=tuple(self._platforms(earlier) | asked),
                 keep=earlier,
                 # Everything as of then: what was locked later has no claim to stay.
-                upgrade=(upgrade if isinstance(upgrade, bool) else tuple(upgrade)) or as_of is not None,
-                as_of=_moment(as_of) if as_of else None,
+                upgrade=(upgrade if isinstance(upgrade, bool) else tuple(upgrade)) or moment is not None,
+                as_of=moment,
                 workbench=workbench,
                 building=building,
-            ),
-            sandbox=self._resolving_sandbox,
-        )
-        if resolved != earlier or not self.lock_path.exists():
-            files.write_atomic(self.lock_path, write_lock(resolved), durable=True)
+            )
+            resolved = resolve_lock(self.workshop, wish, sandbox=partial(self._resolving_sandbox, stack))
+            if resolved != earlier:
+                self.file.write(resolved)
         self._lock = resolved
-        return Lock(path=self.lock_path, content=resolved, changes=model.changes(earlier, resolved))
+        return Lock(path=self.file.path, content=resolved, changes=model.changes(earlier, resolved))
 
-    def _earlier(self) -> model.Lock | None:
-        """The lock that is there; one that was damaged or edited gives no versions to keep."""
-        try:
-            return read_lock(self.lock_path)
-        except LockError as error:
-            if "newer" in error.message:
-                raise
-            self.workshop.progress.message(f"{error.message}; resolving anew")
-            return None
+    def _using(self) -> AbstractContextManager[None]:
+        return self.workshop.store.use(lambda: self._tell("waiting for another process, which prunes"))
+
+    def _tell(self, sentence: str) -> None:
+        self.workshop.progress.message(sentence)
 
     def _platforms(self, earlier: model.Lock | None) -> set[Platform]:
         declared = self.detection.spec.platforms
@@ -141,64 +148,71 @@ class Preparation:
         )
 
     def check_lock(self) -> model.Lock:
-        """The lock, if it fits the declaration; raises LockError where it is missing or stale."""
-        lock = read_lock(self.lock_path)
+        """The lock, if it fits the declaration; raises StaleLockError where it is missing or does not.
+
+        Raises LockError for one that cannot be used at all.
+        """
+        lock = self.file.read()
         if lock is None:
-            raise LockError(f"there is no {self.lock_path}", hint="run `wardian lock`")
-        missing = [name for name in self._platforms(lock) if lock.platform(name) is None]
+            raise StaleLockError(f"there is no {self.file.path}", hint="run `wardian lock`")
+        missing = sorted(name for name in self._platforms(lock) if lock.platform(name) is None)
         if lock.spec != digest(self.detection.spec, self.detection.declared) or missing:
             what = f"lacks {missing[0]}" if missing else "was made from another spec"
-            raise LockError(f"{self.lock_path} is stale: it {what}", hint="run `wardian lock`")
+            raise StaleLockError(f"{self.file.path} is stale: it {what}", hint="run `wardian lock`")
         return lock
 
     def current(self, *, workbench: bool = False) -> model.PlatformLock:
         """The lock's part for this machine, resolved first where it does not fit the declaration."""
-        lock = self._lock or self._fitting()
-        part = lock.platform(Platform.host()) if lock else None
-        needs_bench = workbench and part and part.python and not part.python.workbench
-        if part is None or (needs_bench and not _has_bench(part)):
+        if self._lock is None:
+            self._lock = self.check_lock() if self.locked else self._fitting()
+        part = self._lock.platform(Platform.host()) if self._lock else None
+        if part is None:
+            self._check_host_is_wanted()
+        if part is None or (workbench and not _has_bench(part)):
             if self.locked:
-                self.check_lock()
                 raise LockError(
-                    f"{self.lock_path} does not hold what running notebooks needs",
+                    f"{self.file.path} does not hold what running notebooks needs",
                     hint="run the notebook once without --locked",
                 )
-            locked = self.lock(workbench=workbench, building=True)
-            part = locked.content.platform(Platform.host())
-        if part is None:
+            part = self._locked(Platform.host(), workbench=workbench)
+        return part
+
+    def _locked(self, platform: Platform, *, workbench: bool) -> model.PlatformLock:
+        lock = self.lock(platforms=[str(platform)], workbench=workbench, building=True)
+        return next(part for part in lock.content.platforms if part.platform == platform)
+
+    def _fitting(self) -> model.Lock | None:
+        try:
+            return self.check_lock()
+        except StaleLockError:
+            return None
+
+    def _check_host_is_wanted(self) -> None:
+        """Before anything is resolved: no lock of this spec would have a part for this machine."""
+        declared = self.detection.spec.platforms
+        if declared and Platform.host() not in declared:
             raise SpecError(
                 f"the spec's platforms do not include this machine's, {Platform.host()}",
                 hint=f"add {Platform.host()} to platforms",
             )
-        return part
-
-    def _fitting(self) -> model.Lock | None:
-        if self.locked:
-            return self.check_lock()
-        try:
-            self._lock = self.check_lock()
-        except LockError as error:
-            if "newer" in error.message:
-                raise
-            self._lock = None
-        return self._lock
 
     def build(self, *, workbench: bool = False) -> Image:
         """Lock if need be, build what is missing, and remember the image."""
         start = time.monotonic()
         for sentence in () if self.detection.document else self.detection.sources:
-            self.workshop.progress.message(sentence)
-        lock = self.current(workbench=workbench)
-        made = plan(lock, workbench=workbench)
-        parts = Builder(workshop=self.workshop, lock=lock).build(made)
-        image = Image(
-            name=self.detection.spec.name,
-            key=images.image_key([layer.key for layer in made.layers]),
-            platform=made.platform,
-            seconds=round(time.monotonic() - start, 3),
-            parts=parts,
-        )
-        self._remember(image, made, lock)
+            self._tell(sentence)
+        with self._using():
+            lock = self.current(workbench=workbench)
+            made = plan(lock, workbench=workbench)
+            parts = Builder(workshop=self.workshop, lock=lock).build(made)
+            image = Image(
+                name=self.detection.spec.name,
+                key=images.image_key([layer.key for layer in made.layers]),
+                platform=made.platform,
+                seconds=round(time.monotonic() - start, 3),
+                parts=parts,
+            )
+            self._remember(image, made, lock)
         return image
 
     def record(self) -> dict[str, Any]:
@@ -218,10 +232,12 @@ class Preparation:
             identity=self.identity, folder=self.folder, spec=self.detection.spec, lock=lock
         )
         recording.remember_image(self.workshop, project, image, made)
-        inputs = {**self.inputs, **warm.states([str(self.lock_path)])}
+        inputs = {**self.inputs, **self.file.state}
         self._record = recording.remember_launch(self.workshop, project, image, made, inputs)
 
-    def _resolving_sandbox(self, debian: DebianLock, interpreter: Interpreter, platform: Platform) -> Sandbox:
+    def _resolving_sandbox(
+        self, stack: ExitStack, debian: DebianLock, interpreter: Interpreter, platform: Platform
+    ) -> Sandbox:
         """A root with the image's Python, for sources that tell their needs only when they are run."""
         from wardian.ecosystems.python.model import PythonLock
 
@@ -230,33 +246,40 @@ class Preparation:
         layers = [layer for layer in plan(lock).layers if layer.name != "python"]
         builder = Builder(workshop=self.workshop, lock=lock)
         builder.build(Plan(platform=platform, layers=tuple(layers), workbench=None))
-        return builder.sandbox([layer.key for layer in layers], self._scratch())
-
-    def _scratch(self) -> Path:
-        folder = self.workshop.store.cache("resolving") / f"{os.getpid()}-{threading.get_ident()}"
-        folder.mkdir(exist_ok=True)
-        return folder
+        scratch = stack.enter_context(self.workshop.store.temporary())
+        return builder.sandbox([layer.key for layer in layers], scratch)
 
 
 def _has_bench(part: model.PlatformLock) -> bool:
     """Whether notebooks run without more: the workbench is locked, or the project has all of it."""
-    names = {package.name for package in part.python.packages} if part.python else set()
-    return bool(part.python and part.python.workbench) or {"ipykernel", "nbclient", "nbconvert"} <= names
+    if part.python is None:
+        return True  # the workbench of no Python is nothing
+    names = {package.name for package in part.python.packages}
+    return bool(part.python.workbench) or {"ipykernel", "nbclient", "nbconvert"} <= names
 
 
 def _detect(folder: Path, script: Path | None) -> tuple[Detection, dict[str, list[int] | None]]:
     """Detect, with the states of all that was read, noted before it was read.
 
-    What is read becomes known by reading it, so it is read until it did not change meanwhile.
+    What is read becomes known by reading it, so it is read until it did not change meanwhile. In a folder
+    that never rests the last reading counts, and the next run reads anew.
     """
-    while True:
+    found = detect(folder, script)
+    noted: dict[str, list[int] | None] = {}
+    for _ in range(_TRIES):
+        noted = warm.states(map(str, found.inputs))
         found = detect(folder, script)
-        before = warm.states(map(str, found.inputs))
-        again = detect(folder, script)
-        if warm.states(map(str, again.inputs)) == before:
-            return again, before
+        if warm.states(map(str, found.inputs)) == noted:
+            break
+    return found, {str(path): noted.get(str(path), _UNKNOWN) for path in found.inputs}
 
 
 def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    """A time in UTC from RFC 3339, or a date, which is its beginning; raises LockError."""
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
+        raise LockError(
+            f"{text!r} is no date to lock as of", hint="write it as 2026-01-31 or 2026-01-31T12:00:00Z"
+        ) from error

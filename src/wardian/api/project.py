@@ -6,15 +6,18 @@ is used.
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from wardian.api import targets, warm
+from wardian.api.folders import find_folder
+from wardian.store import usage
 from wardian.system import variables
 from wardian.system.progress import Silent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from wardian.api.images import Image
@@ -64,12 +67,21 @@ class Project:
         """Open the project that `folder` belongs to: the nearest folder from there up with a written spec.
 
         Where there is none, it is `folder` itself. `home` is the store (default: $WARDIAN_HOME), `locked`
-        forbids resolving, `offline` the network. Raises SpecError when the folder cannot be read.
+        forbids resolving, `offline` the network. Raises SpecError when the folder cannot be read, or when
+        the spec stands in a folder above it and is another user's.
         """
         outside = os.environ if environment is None else environment
         start = os.path.realpath(folder)
+        if os.path.isdir(start) and not os.access(start, os.R_OK | os.X_OK):
+            # Else the search below would pass it by, and take a spec of a folder above it.
+            from wardian.errors import SpecError
+
+            raise SpecError(
+                f"cannot read the project folder {start}: Permission denied",
+                hint="make it readable for you, or work on a copy",
+            )
         return cls(
-            _find(start),
+            find_folder(start),
             home=os.fspath(home) if home is not None else variables.home(outside),
             environment=outside,
             progress=progress or Silent(),
@@ -118,7 +130,8 @@ class Project:
     def add(self, python: Sequence[str] = (), system: Sequence[str] = ()) -> tuple[Change, Lock]:
         """Add requirements and Debian packages to the written spec, and lock them.
 
-        A spec that cannot be locked is put back as it was. Raises SpecError, and what `lock` raises.
+        A spec that cannot be locked is put back as it was. Raises what `lock` raises, and LockError also
+        for a lock that was edited by hand or damaged.
         """
         from wardian.project.edit import add
 
@@ -142,21 +155,23 @@ class Project:
     ) -> Lock:
         """Bring the lock up to date with the spec, keeping the versions that still fit.
 
-        `upgrade` lets all or the named packages change; `as_of` resolves as on a date (RFC 3339);
-        `platforms` are locked beside those of the spec. Raises ResolveError, FetchError,
-        VerificationError, LockError.
+        A lock that was edited by hand or damaged is written anew, from nothing. `upgrade` lets all or the
+        named packages change; `as_of` resolves as on a date (RFC 3339); `platforms` are locked beside
+        those of the spec. Raises SpecError, ResolveError, FetchError and VerificationError, BuildError for
+        a package that tells its needs only when it is built, HostError, and LockError for a lock that is
+        newer or cannot be read, or a date that is none.
         """
-        return self._prepared().lock(upgrade=upgrade, as_of=as_of, platforms=platforms)
+        return self._prepared().lock(upgrade=upgrade, as_of=as_of, platforms=platforms, discarding=True)
 
     def check_lock(self) -> None:
-        """Raise LockError when the lock is missing, unreadable or stale."""
+        """Raise StaleLockError when the lock is missing or stale, LockError when it cannot be used at all."""
         self._prepared().check_lock()
 
     def build(self) -> Image:
         """Lock if need be, then build the image for this machine's platform.
 
         Where nothing has changed since the last time, it only says what there is. Raises what `lock`
-        raises, BuildError and HostError.
+        raises, and LockError also for a lock that was edited by hand or damaged.
         """
         if record := warm.recall(self._home, warm.identify(self._folder, self._script)):
             from wardian.api.images import recalled
@@ -167,12 +182,15 @@ class Project:
     def run(self, request: RunRequest) -> int:
         """Lock and build if need be, then run; returns the exit status.
 
-        Raises RunError for a target that does not exist or a notebook that fails, and whatever locking
-        and building raise.
+        Raises RunError for a target that does not exist or a notebook that fails, and what `build` raises.
         """
+        with self._using():
+            return self._run(request)
+
+    def _run(self, request: RunRequest) -> int:
         script = targets.own_environment(self._folder, request)
         if script != self._script:
-            return self._for_script(script).run(request)
+            return self._for_script(script)._run(request)
         if targets.is_notebook(request):
             from wardian.api.notebooks import run_notebook
 
@@ -183,6 +201,26 @@ class Project:
         if record is None:
             record = self._prepared().record()
         return run(self._home, record, request, self._environment, self._progress)
+
+    @contextlib.contextmanager
+    def _using(self) -> Iterator[None]:
+        """Keep `prune` from what a run needs, from before its record is read until it ends."""
+
+        def tell() -> None:
+            self._progress.message("waiting for another process, which prunes")
+
+        try:
+            descriptor = usage.shared(self._home, tell)
+        except OSError:  # there is no store yet, or none that can be used, and Store says why
+            from wardian.store.store import Store
+
+            with Store.open(self._home).use(tell):
+                yield
+            return
+        try:
+            yield
+        finally:
+            os.close(descriptor)
 
     def _for_script(self, script: str | None) -> Project:
         return Project(
@@ -217,30 +255,10 @@ class Project:
         change = edit()
         self._preparation = None
         try:
-            return change, self.lock()
+            return change, self._prepared().lock()
         except BaseException:
             if document is None:
                 change.path.unlink(missing_ok=True)
             else:
                 write_atomic(document.path, document.text)
             raise
-
-
-def _find(start: str) -> str:
-    """The nearest folder from `start` up that holds a written spec, else `start`."""
-    folder = start
-    while True:
-        if os.path.exists(os.path.join(folder, "wardian.toml")) or _has_table(folder):
-            return folder
-        parent = os.path.dirname(folder)
-        if parent == folder:
-            return start
-        folder = parent
-
-
-def _has_table(folder: str) -> bool:
-    try:
-        with open(os.path.join(folder, "pyproject.toml"), "rb") as file:
-            return b"[tool.wardian" in file.read()
-    except OSError:
-        return False

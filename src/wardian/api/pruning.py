@@ -1,7 +1,15 @@
-"""Pruning: what no image needs any more is deleted. Nothing is lost but time."""
+"""Pruning: what no image needs any more is deleted. Nothing is lost but time, and with `--all` kept roots.
+
+It has the store alone: what runs or is built at this moment is in use, whatever the records say.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import json
+import os
+import stat
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,36 +55,137 @@ def prune(
 ) -> Report:
     """Delete images of projects that are gone, and the parts and downloads that no image uses.
 
-    `older_than` (seconds) also takes images that were not used for so long, `everything` takes all. Parts
-    that a build holds at this moment are left. Raises StoreError.
+    `older_than` (seconds) also takes images that were not used for so long, `everything` takes all. Roots
+    that runs kept (`--keep`) hold people's work: `everything` alone takes them, and `older_than` those of
+    projects that are gone. Raises StoreError, also while anything is built or run.
     """
     store = Store.open(home)
-    stale = [item for item in _images(store) if everything or _is_stale(store, item[1], older_than)]
-    paths = {path for path, _ in stale}
-    used = [record for path, record in records.read_records(store) if path not in paths]
-    removed = [
-        *_listed(stale),
-        *_unused_projects(store, used),
-        *_unused_snapshots(store, used),
-        *_downloads(store, everything=everything, used=used),
-        *_toolboxes(store, everything=everything),
-    ]
-    if not dry_run:
-        for item in removed:
-            _remove(store, item)
+    wish = _Wish(everything=everything, older_than=older_than)
+    if dry_run:
+        return Report(removed=tuple(_unneeded(store, wish)))
+    with store.exclusive():
+        removed = tuple(_unneeded(store, wish))
+        with store.temporary() as folder:
+            for number, item in enumerate(removed):
+                _remove(item.path, folder / str(number))
         for name in ("run", "temporary"):
             claims.sweep(store.root / name)
-    return Report(removed=tuple(removed))
+        _remove_locks(store)
+    return Report(removed=removed)
 
 
-def _images(store: Store) -> list[tuple[Path, Record]]:
-    return list(records.read_records(store))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wish:
+    everything: bool
+    older_than: float | None
+
+    def takes_image(self, store: Store, record: Record) -> bool:
+        if self.everything:
+            return True
+        is_old = self.older_than is not None and time.time() - _last_used(store, record) > self.older_than
+        if not _is_gone(record.project):
+            return is_old
+        # Kept roots need their image's record: it tells whose they are.
+        return is_old or not _folders(store.root / "kept" / record.identity)
+
+    def takes_kept(self, record: Record | None) -> bool:
+        """Whether an image's kept roots go with it; of those without a record nothing is known."""
+        if self.everything:
+            return True
+        return self.older_than is not None and record is not None and _is_gone(record.project)
 
 
-def _is_stale(store: Store, record: Record, older_than: float | None) -> bool:
-    if not Path(record.project).is_dir():
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Images:
+    """The images' records: those that go, those that stay, and the identities of what cannot be read."""
+
+    going: dict[Path, Record]
+    staying: tuple[Record, ...]
+    unreadable: tuple[Path, ...]
+
+    @classmethod
+    def read(cls, store: Store, wish: _Wish) -> _Images:
+        found = dict(records.read_records(store))
+        going = {path: record for path, record in found.items() if wish.takes_image(store, record)}
+        return cls(
+            going=going,
+            staying=tuple(record for path, record in found.items() if path not in going),
+            unreadable=tuple(path for path in sorted(store.images().glob("*.json")) if path not in found),
+        )
+
+
+def _unneeded(store: Store, wish: _Wish) -> Iterator[Item]:
+    images = _Images.read(store, wish)
+    for path, record in images.going.items():
+        yield _item(f"image {record.name} of {record.project}", path)
+    for path in images.unreadable if wish.everything else ():
+        yield _item(f"unreadable record {path.stem}", path)
+    kept = [folder for folder in _folders(store.root / "kept") if not _takes_kept(wish, images, folder.name)]
+    yield from _projects(store, wish, images, {folder.name for folder in kept})
+    yield from _snapshots(store, wish, images, kept)
+    yield from _downloads(store, wish, images)
+    if wish.everything:
+        for folder in _folders(store.root / "toolbox"):
+            yield _item(f"toolbox {folder.name}", folder)
+
+
+def _takes_kept(wish: _Wish, images: _Images, identity: str) -> bool:
+    going = {record.identity: record for record in images.going.values()}
+    return wish.takes_kept(going.get(identity))
+
+
+def _projects(store: Store, wish: _Wish, images: _Images, kept: set[str]) -> Iterator[Item]:
+    used = {record.identity for record in images.staying}
+    if not wish.everything:
+        used |= {path.stem for path in images.unreadable}
+    for folder in _folders(store.root / "projects"):
+        if folder.name not in used:
+            yield _item(f"byte code and settings of {folder.name}", folder)
+    for folder in _folders(store.root / "kept"):
+        if folder.name not in kept:
+            yield _item(f"kept roots of {folder.name}", folder)
+
+
+def _snapshots(store: Store, wish: _Wish, images: _Images, kept: list[Path]) -> Iterator[Item]:
+    if images.unreadable and not wish.everything:
+        return  # which parts such a record needs is not known
+    needed = {key for record in images.staying for key in (*record.layers, record.workbench)}
+    needed |= {Path(layer).parent.name for folder in kept for layer in _kept_layers(folder)}
+    for folder in _folders(store.root / "snapshots"):
+        if folder.name not in needed:
+            yield _item(f"part {folder.name[:12]}", folder)
+
+
+def _kept_layers(folder: Path) -> Iterator[str]:
+    for path in folder.glob("*/layers.json"):
+        with contextlib.suppress(OSError, ValueError):  # half-made: it stands on nothing yet
+            yield from map(str, json.loads(path.read_bytes()))
+
+
+def _downloads(store: Store, wish: _Wish, images: _Images) -> Iterator[Item]:
+    """Fetched packages serve later builds of the same versions; they go when no image is left or all go.
+
+    Lists of Debian packages, of which every day brings new ones, go when they are old.
+    """
+    if wish.everything or not (images.staying or images.unreadable):
+        for name in ("content", "cache"):
+            for folder in _folders(store.root / name):
+                yield _item(f"downloads in {name}/{folder.name}", folder)
+        return
+    for name in ("apt", "lists"):
+        for path in sorted((store.root / "cache" / name).glob("*")):
+            if time.time() - path.lstat().st_mtime > _LISTS_AGE:
+                yield _item(f"package lists in cache/{name}", path)
+
+
+def _is_gone(folder: str) -> bool:
+    """Whether a project's folder is no more. One that cannot be looked at may be there."""
+    try:
+        return not stat.S_ISDIR(os.stat(folder).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
         return True
-    return older_than is not None and time.time() - _last_used(store, record) > older_than
+    except OSError:
+        return False
 
 
 def _last_used(store: Store, record: Record) -> float:
@@ -85,72 +194,36 @@ def _last_used(store: Store, record: Record) -> float:
     return path.stat().st_mtime if path.exists() else 0.0
 
 
-def _listed(stale: list[tuple[Path, Record]]) -> Iterator[Item]:
-    for path, record in stale:
-        yield Item(name=f"image {record.name} of {record.project}", path=path, bytes=path.stat().st_size)
-
-
-def _unused_projects(store: Store, used: list[Record]) -> Iterator[Item]:
-    known = {record.identity for record in used}
-    for parent in ("projects", "kept"):
-        for folder in _folders(store.root / parent):
-            if folder.name not in known:
-                what = "byte code and settings" if parent == "projects" else "kept roots"
-                yield _item(f"{what} of {folder.name}", folder)
-
-
-def _unused_snapshots(store: Store, used: list[Record]) -> Iterator[Item]:
-    needed = {key for record in used for key in (*record.layers, record.workbench)}
-    needed |= {Path(layer).parent.name for layer in _kept_layers(store, used)}
-    for folder in _folders(store.root / "snapshots"):
-        if folder.name not in needed:
-            yield _item(f"part {folder.name[:12]}", folder)
-
-
-def _kept_layers(store: Store, used: list[Record]) -> Iterator[str]:
-    import json
-
-    for record in used:
-        for path in (store.root / "kept" / record.identity).glob("*/layers.json"):
-            yield from json.loads(path.read_text())
-
-
-def _downloads(store: Store, *, everything: bool, used: list[Record]) -> Iterator[Item]:
-    """Fetched packages serve later builds of the same versions; they go when no image is left or all go.
-
-    Lists of Debian packages, of which every day brings new ones, go when they are old.
-    """
-    if everything or not used:
-        for name in ("content", "cache"):
-            for folder in _folders(store.root / name):
-                yield _item(f"downloads in {name}/{folder.name}", folder)
-        return
-    for name in ("apt", "lists"):
-        for path in sorted((store.root / "cache" / name).glob("*")):
-            if time.time() - path.stat().st_mtime > _LISTS_AGE:
-                yield _item(f"package lists in cache/{name}", path)
-
-
-def _toolboxes(store: Store, *, everything: bool) -> Iterator[Item]:
-    if everything:
-        for folder in _folders(store.root / "toolbox"):
-            yield _item(f"toolbox {folder.name}", folder)
-
-
 def _folders(parent: Path) -> list[Path]:
     return sorted(path for path in parent.iterdir() if path.is_dir()) if parent.is_dir() else []
 
 
 def _item(name: str, path: Path) -> Item:
-    size = files.tree_bytes(path) if path.is_dir() else path.stat().st_size
+    size = files.tree_bytes(path) if path.is_dir() else path.lstat().st_size
     return Item(name=name, path=path, bytes=size)
 
 
-def _remove(store: Store, item: Item) -> None:
-    """Remove by rename first, so that nobody ever finds half of it."""
-    if not item.path.is_dir():
-        item.path.unlink(missing_ok=True)
-        return
-    with store.lock(item.path.name), store.temporary() as folder:
-        if item.path.exists():
-            item.path.rename(folder / item.path.name)
+def _remove(path: Path, aside: Path) -> None:
+    """Remove by rename first, so that a process that dies here leaves no half of it."""
+    with contextlib.suppress(FileNotFoundError):
+        if path.is_dir() and not path.is_symlink():
+            path.rename(aside)
+            files.remove_tree(aside)
+        else:
+            path.unlink()
+
+
+def _remove_locks(store: Store) -> None:
+    """Remove the locks of what is no more, unless somebody holds one; `Store.lock` makes them anew."""
+    there = {folder.name for folder in _folders(store.root / "snapshots")}
+    for path in (store.root / "locks").iterdir():
+        if path.name == "use" or path.name in there:
+            continue
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+        except BlockingIOError:
+            pass
+        finally:
+            os.close(descriptor)

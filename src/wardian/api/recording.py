@@ -114,7 +114,10 @@ def _environment(project: Project) -> dict[str, str]:
 
 def _write_apt(workshop: Workshop, project: Project, folder: Path) -> Path:
     """apt's sources as this machine is configured, for root inside a run; no image holds them."""
-    (folder / "sources").mkdir(parents=True, exist_ok=True)
+    # Addresses may hold a password. Inside, root is the one who runs it.
+    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.chmod(0o700)
+    (folder / "sources").mkdir(exist_ok=True)
     archives = workshop.archives(project.lock.debian.suite)
     lines = [
         f"deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {base} {release} main\n"
@@ -122,5 +125,6 @@ def _write_apt(workshop: Workshop, project: Project, folder: Path) -> Path:
         for base in archives.bases(archive)[:1]
     ]
     files.write_atomic(folder / "sources/wardian.list", "".join(lines))
+    (folder / "sources/wardian.list").chmod(0o600)
     files.write_atomic(folder / "apt.conf", _APT)
     return folder

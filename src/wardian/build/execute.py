@@ -157,8 +157,7 @@ class Builder:
         for layer, root in zip(layers, roots, strict=True):
             make_skeleton(root, layer.architecture)
         (folder / "scratch").mkdir()
-        content = self.store.content("00").parent.parent
-        content.mkdir(parents=True, exist_ok=True)
+        content = self.store.contents()
         stages = [(layer.packages, root) for layer, root in zip(layers, roots, strict=True)]
         count = sum(len(layer.packages) for layer in layers)
         with ExitStack() as stack:

@@ -55,8 +55,7 @@ def write_record(store: Store, record: Record) -> None:
 
 def read_records(store: Store) -> Iterator[tuple[Path, Record]]:
     """Every record with its file; what cannot be read is passed over."""
-    folder = store.image("x").parent
-    for path in sorted(folder.glob("*.json")):
+    for path in sorted(store.images().glob("*.json")):
         try:
             content = json.loads(path.read_text())
             yield path, Record(**{**content, "layers": tuple(content["layers"])})

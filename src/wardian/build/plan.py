@@ -16,12 +16,12 @@ from wardian.ecosystems.python.model import Interpreter, PythonPackage
 from wardian.image.platform import Platform
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from wardian.lock.model import PlatformLock
 
 # Counted up when a change of wardian changes the bytes that the same packages give.
-_RECIPE = {"debian": 3, "interpreter": 1, "python": 1, "workbench": 1}
+_RECIPE = {"debian": 5, "interpreter": 1, "python": 1, "workbench": 1}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,13 +99,9 @@ def plan(lock: PlatformLock, *, workbench: bool = False) -> Plan:
         interpreter = lock.python.interpreter
         if interpreter.source == "uv":
             layers.append(_interpreter_layer(interpreter, lock.platform))
-        # What is compiled is compiled against the system packages; wheels see the base alone, so that
-        # another system package leaves the environment as it is.
-        compiled = any(not package.file.endswith(".whl") for package in lock.python.packages)
-        below = _keys(layers if compiled else [layers[0], *_interpreters(layers)])
-        layers.append(_python_layer("python", interpreter, lock.python.packages, below, workbench=False))
         if workbench:
-            bench = _python_layer("workbench", interpreter, lock.python.workbench, below, workbench=True)
+            bench = _python_layer("workbench", interpreter, lock.python.workbench, layers)
+        layers.append(_python_layer("python", interpreter, lock.python.packages, layers))
     return Plan(platform=lock.platform, layers=tuple(layers), workbench=bench)
 
 
@@ -113,9 +109,8 @@ def _debian_layers(lock: PlatformLock) -> Iterator[DebianLayer]:
     below: tuple[str, ...] = ()
     for stage in sorted({package.stage for package in lock.debian.packages}):
         packages = tuple(package for package in lock.debian.packages if package.stage == stage)
-        contents = [
-            [package.name, package.version, package.architecture, package.sha256] for package in packages
-        ]
+        # A package's bytes tell its name and version.
+        contents = [package.sha256 for package in packages]
         key = _key("debian", lock.debian.suite, str(lock.platform), below, contents)
         name = "base" if stage == 0 else "system" if stage == 1 else f"system-{stage}"
         yield DebianLayer(
@@ -134,22 +129,25 @@ def _interpreter_layer(interpreter: Interpreter, platform: Platform) -> Interpre
 
 
 def _python_layer(
-    name: str,
-    interpreter: Interpreter,
-    packages: tuple[PythonPackage, ...],
-    below: tuple[str, ...],
-    *,
-    workbench: bool,
+    name: str, interpreter: Interpreter, packages: tuple[PythonPackage, ...], system: Sequence[Layer]
 ) -> PythonLayer:
+    """An environment on the layers of the system that its packages see.
+
+    What is compiled is compiled against the system packages; wheels see the base alone, so that another
+    system package leaves the environment as it is.
+    """
+    compiled = any(not package.file.endswith(".whl") for package in packages)
+    below = tuple(layer.key for layer in (system if compiled else [system[0], *_interpreters(system)]))
+    # Name and version are what uv is asked for, the file says how it is installed.
     contents = [[package.name, package.version, package.file, package.sha256] for package in packages]
-    key = _key("workbench" if workbench else "python", interpreter.version, below, contents)
     return PythonLayer(
-        name=name, key=key, below=below, interpreter=interpreter, packages=packages, workbench=workbench
+        name=name,
+        key=_key(name, interpreter.version, below, contents),
+        below=below,
+        interpreter=interpreter,
+        packages=packages,
+        workbench=name == "workbench",
     )
-
-
-def _keys(layers: Iterable[Layer]) -> tuple[str, ...]:
-    return tuple(layer.key for layer in layers)
 
 
 def _key(recipe: str, *inputs: object) -> str:

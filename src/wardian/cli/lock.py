@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from wardian.cli.parser import UsageError
 from wardian.cli.render import change_lines, changes_as_json
 
 TYPE_CHECKING = False
@@ -51,30 +50,13 @@ def add_arguments(parser: Parser) -> None:
 
 def execute(arguments: argparse.Namespace, session: Session) -> int:
     """Lock, or with --check compare, and show what changed."""
-    as_of = _moment(arguments.as_of)
     project = session.project(offline=arguments.offline)
     if arguments.check:
         project.check_lock()
         return _render_check(arguments, session)
     upgrade = arguments.upgrade if arguments.upgrade else arguments.upgrade is not None
-    lock = project.lock(upgrade=upgrade, as_of=as_of, platforms=arguments.platform)
+    lock = project.lock(upgrade=upgrade, as_of=arguments.as_of, platforms=arguments.platform)
     return _render(lock, arguments, session)
-
-
-def _moment(text: str | None) -> str | None:
-    """DATE as given, once it is known to be one (RFC 3339; a date alone is its beginning, in UTC)."""
-    if text is None:
-        return None
-    from datetime import datetime
-
-    try:
-        datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(
-            f"wardian lock: --as-of {text!r} is no date",
-            hint="write it as 2026-01-31 or 2026-01-31T12:00:00Z",
-        ) from error
-    return text
 
 
 def _render(lock: Lock, arguments: argparse.Namespace, session: Session) -> int:

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """\
 Delete images whose project is gone or has been built anew since, and the parts and downloads that no
-image uses. Nothing is lost but time: a build makes again what it needs."""
+image uses: a build makes again what it needs. Roots that `--keep` kept go with --all, or with --older-than
+once their project is gone. Nothing is deleted while something is being built or run."""
 EXAMPLES = (
     ("wardian prune --dry-run", "show what would go"),
     ("wardian prune --older-than 30d", "images that were not used for 30 days"),
-    ("wardian prune --all", "everything that is not in use at this moment"),
+    ("wardian prune --all", "everything, kept roots too"),
 )
 _UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}  # seconds
 
@@ -28,7 +29,7 @@ _UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}  # seconds
 def add_arguments(parser: Parser) -> None:
     """Declare the verb's options."""
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--all", action="store_true", help="delete every image, part and download")
+    what.add_argument("--all", action="store_true", help="delete every image, part, download and kept root")
     what.add_argument("--older-than", metavar="AGE", help="delete what was not used for AGE: 12h, 30d, 8w")
     parser.add_argument("--dry-run", action="store_true", help="delete nothing; show what would go")
     parser.add_common(json=True)

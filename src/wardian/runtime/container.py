@@ -282,6 +282,7 @@ def _mount_devices(folder: str) -> None:
         namespace.mount("none", f"{folder}/{name}", flags=namespace.MS_BIND | namespace.MS_REMOUNT | flags)
     for name in ("pts", "shm", "mqueue"):
         os.mkdir(f"{folder}/{name}")
+    os.close(os.open(f"{folder}/console", os.O_CREAT | os.O_WRONLY, 0o620))  # the runtime mounts it there
     for name, target in _DEVICE_LINKS:
         os.symlink(target, f"{folder}/{name}")
 

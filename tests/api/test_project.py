@@ -1,0 +1,149 @@
+"""Which folder is the project, what a script declares, and what a reading takes note of."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from wardian import Project, RunRequest
+from wardian.api import preparation, targets, warm
+from wardian.errors import SpecError, StoreError
+from wardian.project.declarations import _script_blocks
+from wardian.project.detect import Detection, detect
+from wardian.store.store import Store
+
+_ROOT = os.geteuid() == 0
+_OTHER_USER = 65534
+
+
+def test_the_nearest_spec_upwards(folder: Path) -> None:
+    (folder / "a/b").mkdir(parents=True)
+    assert Project.open(folder / "a/b").folder == folder
+    (folder / "a/pyproject.toml").write_text("[tool.other]\n")
+    assert Project.open(folder / "a/b").folder == folder
+    (folder / "a/pyproject.toml").write_text("[tool.wardian]\n")
+    assert Project.open(folder / "a/b").folder == folder / "a"
+
+
+@pytest.mark.skipif(not _ROOT, reason="optional: only root can give a file away")
+@pytest.mark.parametrize("name", ["wardian.toml", "pyproject.toml"])
+def test_another_users_spec_above_is_refused(folder: Path, name: str) -> None:
+    below = folder / "a/b"
+    below.mkdir(parents=True)
+    (folder / "wardian.toml").unlink()
+    (folder / name).write_text("[tool.wardian]\n" if name == "pyproject.toml" else "")
+    os.chown(folder / name, _OTHER_USER, _OTHER_USER)
+    with pytest.raises(SpecError) as caught:
+        Project.open(below)
+    assert caught.value.message == f"{folder}/{name}, above {below}, belongs to another user (id 65534)"
+    assert f"`wardian -C {folder}` if you trust it" in str(caught.value.hint)
+    assert Project.open(folder).folder == folder  # who names the folder has asked for it
+    (below / "wardian.toml").touch()
+    assert Project.open(below).folder == below
+
+
+@pytest.mark.skipif(not _ROOT, reason="optional: only root can give a file away")
+def test_another_users_link_to_ones_own_spec_is_refused(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "wardian.toml").symlink_to(folder / "wardian.toml")
+    os.chown(tmp_path / "wardian.toml", _OTHER_USER, _OTHER_USER, follow_symlinks=False)
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(SpecError, match="belongs to another user"):
+        Project.open(tmp_path / "mine")
+
+
+def test_a_pipe_above_is_no_spec(folder: Path) -> None:
+    (folder / "wardian.toml").unlink()
+    os.mkfifo(folder / "pyproject.toml")
+    (folder / "a").mkdir()
+    assert Project.open(folder / "a").folder == folder / "a"
+
+
+# --- scripts with an environment of their own ---------------------------------------------------------
+
+_LINES = st.sampled_from(
+    ["# /// script", "# ///", "#", "# dependencies = []", "#x", "", " # ///", "# /// script ", "print()"]
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(lines=st.lists(_LINES, max_size=8), end=st.sampled_from(["\n", "\r\n"]), mark=st.booleans())
+def test_a_script_declares_what_the_reading_finds(
+    tmp_path: Path, lines: list[str], end: str, mark: bool
+) -> None:
+    text = end.join(lines)
+    (tmp_path / "a.py").write_bytes(text.encode("utf-8-sig" if mark else "utf-8"))
+    found = targets.own_environment(str(tmp_path), RunRequest(target="a.py"))
+    assert (found is not None) == bool(list(_script_blocks(text)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "source", "declares"),
+    [
+        ("code", "# /// script\n# dependencies = []\n# ///\n", True),
+        ("code", "# /// script\n# dependencies = []\n", False),
+        ("markdown", "# /// script\n# ///\n", False),
+        ("code", "text = '# /// script'\n", False),
+        ("code", "# /// script\n# dependencies = [\n# ///\n", True),  # wrong, which detection says
+    ],
+)
+def test_a_notebook_declares_in_its_code(tmp_path: Path, kind: str, source: str, declares: bool) -> None:
+    cell = {"cell_type": kind, "metadata": {}, "source": source, "outputs": [], "execution_count": None}
+    notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [cell]}
+    (tmp_path / "a.ipynb").write_text(json.dumps(notebook))
+    found = targets.own_environment(str(tmp_path), RunRequest(target="a.ipynb"))
+    assert (found is not None) is declares
+
+
+# --- what is noted ------------------------------------------------------------------------------------
+
+
+def test_a_folder_that_never_rests_is_read_a_few_times(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    count = 0
+
+    def restless(path: Path, script: Path | None) -> Detection:
+        nonlocal count
+        count += 1
+        found = detect(path, script)
+        (folder / "wardian.toml").write_text(f'name = "n{count}"\n')
+        return found
+
+    monkeypatch.setattr(preparation, "detect", restless)
+    found, noted = preparation._detect(folder, None)
+    assert count <= 4
+    assert found.spec.name == f"n{count - 1}"
+    path = str(folder / "wardian.toml")
+    assert noted[path] != warm.state(path)  # so that the next run reads it again
+
+
+def test_addresses_are_noted(folder: Path, opened: Callable[..., Project], tmp_path: Path) -> None:
+    inputs = opened()._prepared().inputs
+    configuration = tmp_path / ".config/wardian/config.toml"
+    assert inputs[str(configuration)] is None
+    assert "/etc/apt/sources.list.d" in inputs
+    assert str(folder / "wardian.toml") in inputs
+    configuration.parent.mkdir(parents=True)
+    configuration.write_text("")
+    assert opened()._prepared().inputs[str(configuration)] is not None
+
+
+def test_a_run_keeps_prune_away(
+    folder: Path, opened: Callable[..., Project], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store.open(tmp_path / "store")
+
+    def run(*_: object) -> int:
+        with pytest.raises(StoreError, match="is in use"), store.exclusive():
+            pass
+        return 7
+
+    monkeypatch.setattr(warm, "recall", lambda *_: {"folder": str(folder)})
+    monkeypatch.setattr("wardian.api.running.run", run)
+    assert opened().run(RunRequest(target=None, arguments=("true",))) == 7
+    with store.exclusive():
+        pass

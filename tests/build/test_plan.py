@@ -1,0 +1,57 @@
+"""What a layer stands on, and what its key covers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from wardian.build.plan import plan
+from wardian.ecosystems.debian.model import DebianLock, DebianPackage
+from wardian.ecosystems.python.model import Interpreter, PythonLock, PythonPackage
+from wardian.image.platform import Platform
+from wardian.lock.model import PlatformLock
+
+WHEEL = PythonPackage(name="alpha", version="1", file="alpha-1-py3-none-any.whl", size=1, sha256="aa" * 32)
+SOURCE = PythonPackage(name="beta", version="1", file="beta-1.tar.gz", size=1, sha256="bb" * 32)
+
+
+def debian(name: str, stage: int) -> DebianPackage:
+    return DebianPackage(
+        name=name, version="1", architecture="amd64", archive="debian", path=f"pool/{name}.deb",
+        size=1, sha256=name[0] * 64, stage=stage,
+    )  # fmt: skip
+
+
+def lock(packages: tuple[PythonPackage, ...], workbench: tuple[PythonPackage, ...]) -> PlatformLock:
+    return PlatformLock(
+        platform=Platform(architecture="amd64"),
+        debian=DebianLock(suite="trixie", releases=(), packages=(debian("base", 0), debian("extra", 1))),
+        python=PythonLock(
+            interpreter=Interpreter(version="3.13.5", source="debian"), packages=packages, workbench=workbench
+        ),
+    )
+
+
+def test_only_what_is_compiled_stands_on_the_system_packages() -> None:
+    for packages in ((WHEEL,), (WHEEL, SOURCE)):
+        for workbench in ((WHEEL,), (SOURCE,)):
+            made = plan(lock(packages, workbench), workbench=True)
+            base, system, python = made.layers
+            below = {False: (base.key,), True: (base.key, system.key)}
+            assert made.workbench is not None
+            assert python.below == below[SOURCE in packages]
+            assert made.workbench.below == below[SOURCE in workbench]
+            assert python.key == plan(lock(packages, ())).layers[2].key
+
+
+def test_a_debian_layers_key_covers_the_bytes_of_its_packages() -> None:
+    first = lock((), ())
+    base, extra = first.debian.packages
+
+    def keys(*packages: DebianPackage) -> list[str]:
+        changed = replace(first, debian=replace(first.debian, packages=packages))
+        return [layer.key for layer in plan(changed).layers[:2]]
+
+    assert keys(base, replace(extra, path="pool/moved.deb", archive="other")) == keys(base, extra)
+    assert keys(base, replace(extra, sha256="f" * 64))[0] == keys(base, extra)[0]
+    assert keys(base, replace(extra, sha256="f" * 64))[1] != keys(base, extra)[1]
+    assert set(keys(replace(base, sha256="f" * 64), extra)).isdisjoint(keys(base, extra))
