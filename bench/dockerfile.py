@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from bench import reference
 from wardian.ecosystems.debian.archives import find_archives
-from wardian.ecosystems.python.indexes import local_path, read_indexes
+from wardian.ecosystems.python.configured import read_indexes
+from wardian.ecosystems.python.indexes import local_path
 from wardian.project.configuration import read_configuration
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from wardian.cli import add, lock, run
-from wardian.cli.entry import verb_parser
+from wardian.cli.verbs import verb_parser
 
 
 def read(module, name, *words):

@@ -21,7 +21,7 @@ HEAVY = {
 PROGRAM = """
 import sys
 before = set(sys.modules)
-from wardian.cli.entry import verb_module, verb_parser
+from wardian.cli.verbs import verb_module, verb_parser
 from wardian.cli import container
 from wardian.cli.session import Session
 arguments = verb_parser("run", verb_module("run")).read(["-e", "A=1", "-v", "/a:/b", "--", "true"])

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from wardian.ecosystems.python.indexes import read_indexes, uv_environment
+from wardian.ecosystems.python.configured import read_indexes
+from wardian.ecosystems.python.indexes import uv_environment
 from wardian.project.configuration import read_configuration
 from wardian.runtime.notebook.events import CellOutput, Follower, NotebookError, NotebookResult
 from wardian.runtime.notebook.parameters import Value

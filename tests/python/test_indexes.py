@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from wardian.ecosystems.python.indexes import Indexes, read_indexes, uv_environment, without_credentials
+from wardian.ecosystems.python.configured import read_indexes
+from wardian.ecosystems.python.indexes import Indexes, uv_environment, without_credentials
 from wardian.ecosystems.python.resolve import resolve
 from wardian.errors import FetchError, SpecError
 from wardian.project.configuration import Configuration

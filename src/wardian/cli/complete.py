@@ -10,9 +10,8 @@ import argcomplete
 from argcomplete.lexers import split_line
 
 from wardian.cli.completers import folders
-from wardian.cli.entry import OPTIONS, verb_module, verb_parser
 from wardian.cli.parser import Parser, complete_with
-from wardian.cli.verbs import GROUPS
+from wardian.cli.verbs import GROUPS, OPTIONS, verb_module, verb_parser
 
 NO_ANSWER = 1  # the shell then completes file names by itself
 

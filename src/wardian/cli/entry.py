@@ -8,25 +8,15 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import import_module
 
 from wardian import __version__
-from wardian.cli.parser import Parser, UsageError, colours, near, paint
+from wardian.cli.parser import UsageError, colours, near, paint
 from wardian.cli.session import Session
-from wardian.cli.verbs import GROUPS, NAMES
+from wardian.cli.verbs import GROUPS, NAMES, OPTIONS, verb_module, verb_parser
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from types import ModuleType
-
-OPTIONS = {
-    "-C, --directory DIR": "work on the project in DIR, as if wardian had been started there",
-    "-q, --quiet": "say nothing but errors",
-    "-v, --verbose": "say more",
-    "-V, --version": "print the version",
-    "-h, --help": "show this help; `wardian VERB --help` shows a verb's",
-}
 
 
 def run(words: Sequence[str], environment: Mapping[str, str]) -> int:
@@ -48,24 +38,6 @@ def run(words: Sequence[str], environment: Mapping[str, str]) -> int:
             invocation.session.console.close()
         return report(error, environment, verbose=invocation.verbose, json=invocation.json)
     return status
-
-
-def verb_parser(name: str, module: ModuleType, *, coloured: bool = False) -> Parser:
-    """The parser of the verb `name`, which `module` implements."""
-    parser = Parser(
-        f"wardian {name}",
-        usage=getattr(module, "USAGE", ""),
-        description=module.DESCRIPTION,
-        examples=module.EXAMPLES,
-        coloured=coloured,
-    )
-    module.add_arguments(parser)
-    return parser
-
-
-def verb_module(name: str) -> ModuleType:
-    """Import the module that implements the verb `name`."""
-    return import_module(f"wardian.cli.{name}")
 
 
 class _Invocation:

@@ -7,6 +7,22 @@ modules so that an invocation imports one of them and no other.
 
 from __future__ import annotations
 
+from importlib import import_module
+
+from wardian.cli.parser import Parser
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+
+OPTIONS = {
+    "-C, --directory DIR": "work on the project in DIR, as if wardian had been started there",
+    "-q, --quiet": "say nothing but errors",
+    "-v, --verbose": "say more",
+    "-V, --version": "print the version",
+    "-h, --help": "show this help; `wardian VERB --help` shows a verb's",
+}
+
 GROUPS = {
     "Work in a project": {
         "run": "run a notebook, a script, a task or a command in the container",
@@ -31,3 +47,21 @@ GROUPS = {
 }
 
 NAMES = tuple(name for group in GROUPS.values() for name in group)
+
+
+def verb_parser(name: str, module: ModuleType, *, coloured: bool = False) -> Parser:
+    """The parser of the verb `name`, which `module` implements."""
+    parser = Parser(
+        f"wardian {name}",
+        usage=getattr(module, "USAGE", ""),
+        description=module.DESCRIPTION,
+        examples=module.EXAMPLES,
+        coloured=coloured,
+    )
+    module.add_arguments(parser)
+    return parser
+
+
+def verb_module(name: str) -> ModuleType:
+    """Import the module that implements the verb `name`."""
+    return import_module(f"wardian.cli.{name}")

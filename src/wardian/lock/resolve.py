@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from wardian.ecosystems.debian.model import DebianLock
-    from wardian.ecosystems.python.install import Sandbox
     from wardian.ecosystems.python.model import Interpreter, PythonPackage
+    from wardian.ecosystems.python.sandbox import Sandbox
     from wardian.ecosystems.workshop import Workshop
     from wardian.image.platform import Platform
     from wardian.project.spec import Declared, Spec

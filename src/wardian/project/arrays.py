@@ -7,7 +7,7 @@ import tomllib
 from tomlkit import array, dumps, inline_table, parse, table
 from tomlkit.items import Array, InlineTable
 
-from wardian.project.kinds import Keys, key_text
+from wardian.project.keys import Keys, key_text
 from wardian.project.positions import locate
 
 TYPE_CHECKING = False

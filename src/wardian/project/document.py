@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wardian.errors import SpecError
-from wardian.project.kinds import Keys, key_text
+from wardian.project.keys import Keys, key_text
 
 # A declaration is written by hand: a larger file is a mistake or an attack, and tomllib's cost on
 # hostile text grows with the square of its length.

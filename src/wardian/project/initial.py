@@ -8,7 +8,8 @@ from pathlib import Path
 
 from wardian.errors import SpecError
 from wardian.project.detect import detect
-from wardian.project.kinds import Key, Table, declared_keys, key_text
+from wardian.project.keys import key_text
+from wardian.project.kinds import Key, Table, declared_keys
 from wardian.project.read import SPEC_FILE, find_spec
 from wardian.project.spec import Mount, Spec, Task
 

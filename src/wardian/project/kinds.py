@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, field, fields
 
 from wardian.errors import SpecError
+from wardian.project.keys import Keys, key_text, quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from wardian.project.document import Document
 
-    Keys: TypeAlias = tuple[str | int, ...]
     Schema: TypeAlias = dict[str, object]
 
     class Kind(Protocol):
@@ -35,34 +35,13 @@ if TYPE_CHECKING:
             """Describe the value in JSON Schema 2020-12."""
 else:
     # Annotations are never evaluated; the names are here for the modules that import them.
-    Keys = Schema = Kind = object
-
-
-_BARE = re.compile(r"[A-Za-z0-9_-]+")
-
-
-def key_text(keys: Keys) -> str:
-    """Write a path of keys as TOML would: `tasks."to do".env`, `packages[1]`."""
-    text = ""
-    for key in keys:
-        if isinstance(key, int):
-            text += f"[{key}]"
-        else:
-            shown = key if _BARE.fullmatch(key) else _quoted(key)
-            text += f".{shown}" if text else shown
-    return text
-
-
-def _quoted(text: str) -> str:
-    import json
-
-    return json.dumps(text[:80] + ("…" if len(text) > 80 else ""))
+    Schema = Kind = object
 
 
 def describe(value: object) -> str:
     """Say what a TOML value is, shortly; a huge integer has no decimal text in Python, so none is shown."""
     if isinstance(value, str):
-        return f"the string {_quoted(value)}"
+        return f"the string {quoted(value)}"
     kinds: list[tuple[type, str]] = [(bool, "a boolean"), (int, "an integer"), (float, "a float")]
     kinds += [(list, "an array"), (dict, "a table")]
     return next((text for kind, text in kinds if isinstance(value, kind)), "a date or time")
@@ -100,24 +79,24 @@ class Text:
 
     def read(self, value: object, at: Place) -> Any:
         """Return what `check` makes of the string."""
-        example = f" such as {_quoted(self.examples[0])}" if self.examples else ""
+        example = f" such as {quoted(self.examples[0])}" if self.examples else ""
         if not isinstance(value, str):
             quotable = isinstance(value, (bool, float)) or (isinstance(value, int) and abs(value) < 1 << 63)
-            hint = f"write {_quoted(str(value).lower())}" if quotable else None
+            hint = f"write {quoted(str(value).lower())}" if quotable else None
             raise at.wrong_type(value, self.expected + example, hint=hint)
         if re.search(r"[\x00-\x08\x0b-\x1f\x7f]", value):
-            raise at.error(f"expected {self.expected}, found a control character in {_quoted(value)}")
+            raise at.error(f"expected {self.expected}, found a control character in {quoted(value)}")
         try:
             return self.check(value)
         except ValueError as error:
             hint = f"write {self.expected}{example}"
-            raise at.error(f"{_quoted(value)} {error}", hint=self._near(value) or hint) from error
+            raise at.error(f"{quoted(value)} {error}", hint=self._near(value) or hint) from error
         except SpecError as error:
             raise at.error(error.message, hint=error.hint) from error
 
     def _near(self, value: str) -> str | None:
         found = nearest(value, self.choices)
-        return f"write {_quoted(found)}" if found else None
+        return f"write {quoted(found)}" if found else None
 
     def schema(self) -> Schema:
         """A string with its pattern or its choices."""
@@ -142,7 +121,7 @@ class List:
     def read(self, value: object, at: Place) -> tuple[Any, ...]:
         """Return the items in their order."""
         if not isinstance(value, list):
-            hint = f"write [{_quoted(value)}]" if isinstance(value, str) else None
+            hint = f"write [{quoted(value)}]" if isinstance(value, str) else None
             raise at.wrong_type(value, self.expected, hint=hint)
         if self.filled and not value:
             raise at.error(f"expected {self.expected}, found an empty array")
@@ -171,7 +150,7 @@ class Map:
         for key, item in value.items():
             name = self.name.read(key, at / key)
             if name in entries:
-                raise (at / key).error(f"{_quoted(key)} stands here twice, as {_quoted(name)}")
+                raise (at / key).error(f"{quoted(key)} stands here twice, as {quoted(name)}")
             entries[name] = self.value.read(item, at / key)
         return self.build(entries)
 

@@ -12,7 +12,7 @@ import re
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from wardian.project.kinds import Keys
+    from wardian.project.keys import Keys
 
 _BLANK = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
 _INLINE_BLANK = re.compile(r"[ \t]*")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from wardian.project.kinds import Either, Key, Keys, Kind, List, Map, Schema, Table, declared_keys, key_text
+from wardian.project.keys import Keys, key_text
+from wardian.project.kinds import Either, Key, Kind, List, Map, Schema, Table, declared_keys
 from wardian.project.spec import Spec, Task
 
 

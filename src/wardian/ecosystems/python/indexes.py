@@ -20,9 +20,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
-    from wardian.project.configuration import Configuration
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 # A Python with its own index settings, or settings that would change what is resolved, must not
@@ -87,41 +86,6 @@ class Indexes:
         return {name: value for name, value in found.items() if value}
 
 
-def read_indexes(configuration: Configuration, environment: Mapping[str, str], *, prefix: Path) -> Indexes:
-    """Read what this machine is configured for; `prefix` is the running Python's `sys.prefix`.
-
-    Raises SpecError when uv's configuration cannot be read. Local folders that are not there are left
-    out, as pip does.
-    """
-    from wardian.ecosystems.python import pip_settings, uv_settings
-
-    pip = pip_settings.read(environment, prefix)
-    found = _configured(configuration) or uv_settings.read(environment) or pip
-    return Indexes(
-        origin=found.origin,
-        default=found.default,
-        extra=_existing(found.extra),
-        find_links=_existing(found.find_links),
-        no_index=found.no_index,
-        strategy=found.strategy,
-        certificates=certificates(environment) or found.certificates or pip.certificates,
-        insecure_hosts=found.insecure_hosts,
-        keyring=found.keyring,
-    )
-
-
-def _configured(configuration: Configuration) -> Indexes | None:
-    places = configuration.python_index, configuration.python_extra_indexes, configuration.python_find_links
-    if not any(places):
-        return None
-    return Indexes(
-        origin="wardian's configuration",
-        default=configuration.python_index,
-        extra=configuration.python_extra_indexes,
-        find_links=configuration.python_find_links,
-    )
-
-
 def certificates(environment: Mapping[str, str]) -> str | None:
     """The certificate file that the environment names, by the names that the Fetcher honours too."""
     names = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -134,10 +98,6 @@ def local_path(place: str) -> Path | None:
     if address.startswith("file:"):
         return Path(unquote(urlsplit(address).path))
     return None if "://" in address else Path(address).expanduser()
-
-
-def _existing(places: Iterable[str]) -> tuple[str, ...]:
-    return tuple(place for place in places if (path := local_path(place)) is None or path.exists())
 
 
 def _without_comma(place: str) -> str:

@@ -15,11 +15,12 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from wardian.ecosystems.python import errors, sources
 from wardian.ecosystems.python.indexes import without_credentials
 from wardian.ecosystems.python.prefetch import check_refused, prefetch, requirement
+from wardian.ecosystems.python.sandbox import ROOT, UV, Mount, Sandbox
 from wardian.errors import BuildError, HostError, VerificationError
 from wardian.system.progress import Silent
 
@@ -31,11 +32,7 @@ if TYPE_CHECKING:
     from wardian.ecosystems.python.pylock import Target
     from wardian.system.progress import Progress
 
-ROOT = "/wardian"
-UV = "/opt/uv"
 ENVIRONMENT = "/opt/venv"
-
-Mount = tuple[Path, str, bool]
 
 # venv refuses an environment's folder that is a link, hence the move. Run by the image's Python with
 # the tree's place and uv's command line; it becomes uv.
@@ -54,20 +51,6 @@ if command:
 # What uv and venv leave in an environment for themselves.
 _LEFT = (".lock", ".gitignore", "CACHEDIR.TAG")
 _UNCACHED = re.compile(r"not found in the cache|[Nn]etwork connectivity is disabled|network was disabled")
-
-
-class Sandbox(Protocol):
-    """Runs a command in the image under construction, as emulated root (runtime/sandbox.py)."""
-
-    def run(
-        self,
-        arguments: Sequence[str],
-        *,
-        mounts: Sequence[Mount] = ...,
-        environment: Mapping[str, str],
-        network: bool = ...,
-    ) -> tuple[int, str]:
-        """Exit status and output; a mount is (host path, path inside, whether it is read-only)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wardian.ecosystems.python.indexes import Indexes, read_indexes, uv_environment
+from wardian.ecosystems.python.configured import read_indexes
+from wardian.ecosystems.python.indexes import Indexes, uv_environment
 from wardian.errors import HostError
 
 if TYPE_CHECKING:

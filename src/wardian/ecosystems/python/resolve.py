@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from packaging.requirements import Requirement
 
-    from wardian.ecosystems.python.install import Sandbox
     from wardian.ecosystems.python.model import Interpreter, PythonPackage
     from wardian.ecosystems.python.program import Uv
+    from wardian.ecosystems.python.sandbox import Sandbox
 
 _HASH = re.compile(r"\s*--hash[= ](?P<algorithm>\w+):(?P<digest>[0-9a-f]+)")
 _ROUNDS = 4  # of letting go of pins; each takes as long as a resolution
@@ -161,7 +161,7 @@ def _in_sandbox(
     sandbox: Callable[[], Sandbox] | None,
 ) -> tuple[int, str]:
     from wardian.ecosystems.python import sources
-    from wardian.ecosystems.python.install import ROOT, UV
+    from wardian.ecosystems.python.sandbox import ROOT, UV
 
     if sandbox is None:
         raise ResolveError(

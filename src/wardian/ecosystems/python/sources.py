@@ -21,10 +21,10 @@ from wardian.errors import BuildError, FetchError, HostError, UserError, Verific
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from wardian.ecosystems.python.install import Mount, Sandbox
     from wardian.ecosystems.python.model import Interpreter, PythonPackage
     from wardian.ecosystems.python.program import Uv
     from wardian.ecosystems.python.pylock import Target
+    from wardian.ecosystems.python.sandbox import Mount, Sandbox
     from wardian.system.progress import Progress
 
 _VERSION = "1"  # of how wheels are built: part of their key
@@ -51,14 +51,14 @@ def python(interpreter: Interpreter) -> str:
 
 def tools(uv: Uv) -> list[Mount]:
     """What every uv in a sandbox is shown: uv itself, and the indexes that are folders of this host."""
-    from wardian.ecosystems.python.install import UV
+    from wardian.ecosystems.python.sandbox import UV
 
     return [(uv.program, UV, True), *((path, str(path.absolute()), True) for path in uv.indexes.folders)]
 
 
 def mounts(uv: Uv, folder: Path) -> list[Mount]:
     """The mounts of a sandbox that builds: `folder` alone, and what reaching indexes takes."""
-    from wardian.ecosystems.python.install import ROOT
+    from wardian.ecosystems.python.sandbox import ROOT
 
     certificates = uv.indexes.certificates
     shown: list[Mount] = [(Path(certificates), _CERTIFICATES, True)] if certificates else []
@@ -145,7 +145,7 @@ def _build(
 
 
 def _command(uv: Uv, package: PythonPackage, interpreter: Interpreter) -> list[str]:
-    from wardian.ecosystems.python.install import ROOT, UV
+    from wardian.ecosystems.python.sandbox import ROOT, UV
 
     return [
         *(UV, "pip", "install", "--python", python(interpreter), "--target", f"{ROOT}/out", "--no-deps"),

@@ -11,10 +11,10 @@ from wardian.errors import ResolveError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from wardian.ecosystems.python.install import Sandbox
     from wardian.ecosystems.python.model import PythonPackage
     from wardian.ecosystems.python.program import Uv
     from wardian.ecosystems.python.resolve import Request
+    from wardian.ecosystems.python.sandbox import Sandbox
 
 # ipykernel runs the cells, nbclient drives it, nbconvert renders the result.
 REQUIREMENTS = ("ipykernel>=6.29", "nbclient>=0.10", "nbconvert>=7.16")
