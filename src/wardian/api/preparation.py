@@ -10,12 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wardian.api import recording, warm
+from wardian.api import warm
 from wardian.api.images import Image
 from wardian.api.lockfile import LockFile
 from wardian.api.locks import Lock
 from wardian.build import image as images
-from wardian.build.execute import Builder
 from wardian.build.plan import Plan, plan
 from wardian.ecosystems.workshop import Workshop
 from wardian.errors import LockError, SpecError, StaleLockError
@@ -23,9 +22,8 @@ from wardian.image.platform import Platform
 from wardian.lock import model
 from wardian.lock.resolve import Wish, digest, resolve_lock
 from wardian.project.detect import Detection, detect
-from wardian.runtime.sandbox import Sandbox
 from wardian.store.store import Store
-from wardian.system import variables
+from wardian.system import background, variables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,6 +31,7 @@ if TYPE_CHECKING:
 
     from wardian.ecosystems.debian.model import DebianLock
     from wardian.ecosystems.python.model import Interpreter
+    from wardian.runtime.sandbox import Sandbox
     from wardian.system.progress import Progress
 
 LOCK_FILE = "wardian.lock"
@@ -125,6 +124,8 @@ class Preparation:
                 workbench=workbench,
                 building=building,
             )
+            if building:  # while uv resolves: importing the executor takes 50 ms
+                background.start(_import_executor)
             resolved = resolve_lock(self.workshop, wish, sandbox=partial(self._resolving_sandbox, stack))
             if resolved != earlier:
                 self.file.write(resolved)
@@ -204,6 +205,8 @@ class Preparation:
         with self._using():
             lock = self.current(workbench=workbench)
             made = plan(lock, workbench=workbench)
+            from wardian.build.execute import Builder
+
             parts = Builder(workshop=self.workshop, lock=lock).build(made)
             image = Image(
                 name=self.detection.spec.name,
@@ -228,6 +231,8 @@ class Preparation:
         return self.workshop.store.snapshot(bench.key) / "root/opt/workbench" if bench else None
 
     def _remember(self, image: Image, made: Plan, lock: model.PlatformLock) -> None:
+        from wardian.api import recording
+
         project = recording.Project(
             identity=self.identity, folder=self.folder, spec=self.detection.spec, lock=lock
         )
@@ -244,6 +249,8 @@ class Preparation:
         python = PythonLock(interpreter=interpreter, packages=())
         lock = model.PlatformLock(platform=platform, debian=debian, python=python)
         layers = [layer for layer in plan(lock).layers if layer.name != "python"]
+        from wardian.build.execute import Builder
+
         builder = Builder(workshop=self.workshop, lock=lock)
         builder.build(Plan(platform=platform, layers=tuple(layers), workbench=None))
         scratch = stack.enter_context(self.workshop.store.temporary())
@@ -272,6 +279,11 @@ def _detect(folder: Path, script: Path | None) -> tuple[Detection, dict[str, lis
         if warm.states(map(str, found.inputs)) == noted:
             break
     return found, {str(path): noted.get(str(path), _UNKNOWN) for path in found.inputs}
+
+
+def _import_executor() -> None:
+    import wardian.api.recording
+    import wardian.build.execute  # noqa: F401
 
 
 def _moment(text: str) -> datetime:

@@ -22,6 +22,7 @@ from wardian.ecosystems.debian.fetch import fetch
 from wardian.ecosystems.debian.unpacking import Unpacking, make_skeleton
 from wardian.ecosystems.python import interpreter as interpreters
 from wardian.ecosystems.python.install import install
+from wardian.ecosystems.workshop import FILES, Workshop
 from wardian.errors import HostError
 from wardian.image.platform import Platform
 from wardian.runtime.sandbox import Sandbox
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from wardian.ecosystems.workshop import Workshop
     from wardian.lock.model import PlatformLock
     from wardian.store.store import Store
     from wardian.system.progress import Step
@@ -118,6 +118,8 @@ class Builder:
                 offline=workshop.offline,
                 progress=workshop.progress,
             )
+        digests = "\n".join(package.sha256 for package in layer.packages)
+        (folder / "snapshot" / FILES).write_text(digests)
 
     def sandbox(self, layers: Sequence[str], folder: Path) -> Sandbox:
         """A root of built layers, whose changes are thrown away with `folder`."""

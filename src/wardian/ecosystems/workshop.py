@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
+# Beside a built environment: the digests of the files that were installed, a line each.
+FILES = "files.txt"
 # The C library of each suite decides which wheels fit (PEP 600).
 GLIBC = {"trixie": (2, 41), "bookworm": (2, 36)}
 
@@ -109,10 +111,23 @@ class Workshop:
     def _prefetch(self, packages: tuple[PythonPackage, ...], target: Target, future: Future[None]) -> None:
         try:
             if not self.offline:
-                prefetch(self.uv, packages, target=target, progress=self.progress)
+                linked = self._linked()
+                missing = [package for package in packages if package.sha256 not in linked]
+                prefetch(self.uv, missing, target=target, progress=self.progress)
             future.set_result(None)
         except BaseException as error:
             future.set_exception(error)
+
+    def _linked(self) -> set[str]:
+        """Digests of the files that environments of this store are made of: uv has them in its cache.
+
+        Where its cache was emptied since, installing finds out and fetches them all.
+        """
+        return {
+            digest
+            for path in self.store.root.glob(f"snapshots/*/{FILES}")
+            for digest in path.read_text().split()
+        }
 
     def runtime(self) -> Path:
         """The OCI runtime."""

@@ -70,6 +70,13 @@ class Solution:
                     pending.append(options[0])
         return found
 
+    def is_just(self, roots: Sequence[str]) -> bool:
+        """Whether these packages are what `roots` need: none is missing, none is one too many."""
+        if not all(self._carriers(root) for root in roots):
+            return False
+        closure = self.closure(roots)
+        return closure == set(self._stanzas) and all(all(self._options(name)) for name in closure)
+
     def restage(self, stages: Mapping[str, int]) -> dict[str, int]:
         """`stages` with packages moved later until none needs one of a later stage; numbered 0, 1, 2 …"""
         moved = dict(stages)

@@ -43,10 +43,23 @@ def solve(
         _check_root(index, root)
     kept = {} if keep is None or upgrade is True else {package.name: package for package in keep.packages}
     freed = set() if isinstance(upgrade, bool) else set(upgrade)
+    if kept and not freed and _stands(index, kept, [*base_roots, *roots]):
+        return tuple(kept[name] for name in sorted(kept))
     versions = _solve(store, toolbox, index, wanted=[*base_roots, *roots], kept=kept, freed=freed)
     solution = Solution({name: index.stanza(name, version) or {} for name, version in versions.items()})
     stages = _stages(solution, versions, kept, base_roots)
     return tuple(index.package(name, versions[name], stage=stages[name]) for name in sorted(versions))
+
+
+def _stands(index: Index, kept: Mapping[str, DebianPackage], roots: Sequence[str]) -> bool:
+    """Whether what is kept is just what `roots` need, so that apt need not be asked (0.6 s)."""
+    matches = [match for root in roots if (match := _ROOT.fullmatch(root))]
+    if any(match[2] and (match[1] not in kept or kept[match[1]].version != match[2]) for match in matches):
+        return False
+    stanzas = {name: index.stanza(name, package.version) for name, package in kept.items()}
+    found = {name: stanza for name, stanza in stanzas.items() if stanza is not None}
+    names = [match[1] for match in matches]
+    return len(found) == len(kept) and Solution(found).is_just(names)
 
 
 def _solve(
