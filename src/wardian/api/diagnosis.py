@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,8 +22,12 @@ if TYPE_CHECKING:
     from wardian.system.http import Fetcher
 
 
-def diagnose(environment: Mapping[str, str]) -> list[Check]:
-    """Check what building and running need on this machine; never raises for what it finds."""
+def diagnose(environment: Mapping[str, str] | None = None) -> list[Check]:
+    """Check what building and running need on this machine; never raises for what it finds.
+
+    `environment` stands in for the process's own.
+    """
+    environment = os.environ if environment is None else environment
     from wardian.project.configuration import read_configuration
     from wardian.system.http import Fetcher
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from wardian.build.image import Part
 from wardian.image.platform import Platform
 from wardian.store import snapshots
 from wardian.store.store import Store
+from wardian.system import variables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,9 +55,9 @@ class ImageRecord:
     shared: int
 
 
-def images(home: str | Path) -> list[ImageRecord]:
-    """The images of the store at `home`, in no particular order; raises StoreError."""
-    store = Store.open(home)
+def images(home: str | Path | None = None) -> list[ImageRecord]:
+    """The images of the store at `home` ($WARDIAN_HOME), in no particular order; raises StoreError."""
+    store = Store.open(home or variables.home(os.environ))
     found = [record for _, record in records.read_records(store)]
     uses: dict[str, int] = {}
     for record in found:

@@ -17,7 +17,7 @@ from wardian.api.locks import Lock
 from wardian.build import image as images
 from wardian.build.plan import Plan, plan
 from wardian.ecosystems.workshop import Workshop
-from wardian.errors import LockError, SpecError, StaleLockError
+from wardian.errors import LockError, ResolveError, SpecError, StaleLockError
 from wardian.image.platform import Platform
 from wardian.lock import model
 from wardian.lock.resolve import Wish, digest, resolve_lock
@@ -59,6 +59,7 @@ class Preparation:
     file: LockFile
     _lock: model.Lock | None = field(default=None)
     _record: dict[str, Any] | None = field(default=None)
+    _told: bool = field(default=False)
 
     @classmethod
     def open(
@@ -126,11 +127,27 @@ class Preparation:
             )
             if building:  # while uv resolves: importing the executor takes 50 ms
                 background.start(_import_executor)
-            resolved = resolve_lock(self.workshop, wish, sandbox=partial(self._resolving_sandbox, stack))
+            self._tell_detected()
+            try:
+                resolved = resolve_lock(self.workshop, wish, sandbox=partial(self._resolving_sandbox, stack))
+            except ResolveError as error:
+                if self.detection.document is None and not self.detection.declared.requirements:
+                    error.hint = (
+                        "it was inferred from what the folder imports: mend the import, or run "
+                        "`wardian init` and name the package that is meant in wardian.toml"
+                    )
+                raise
             if resolved != earlier:
                 self.file.write(resolved)
         self._lock = resolved
         return Lock(path=self.file.path, content=resolved, changes=model.changes(earlier, resolved))
+
+    def _tell_detected(self) -> None:
+        """Say once what was read and inferred, where no spec is written."""
+        if self.detection.document is None and not self._told:
+            self._told = True
+            for sentence in self.detection.sources:
+                self._tell(sentence)
 
     def _using(self) -> AbstractContextManager[None]:
         return self.workshop.store.use(lambda: self._tell("waiting for another process, which prunes"))
@@ -200,8 +217,7 @@ class Preparation:
     def build(self, *, workbench: bool = False) -> Image:
         """Lock if need be, build what is missing, and remember the image."""
         start = time.monotonic()
-        for sentence in () if self.detection.document else self.detection.sources:
-            self._tell(sentence)
+        self._tell_detected()
         with self._using():
             lock = self.current(workbench=workbench)
             made = plan(lock, workbench=workbench)

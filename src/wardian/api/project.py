@@ -72,6 +72,10 @@ class Project:
         """
         outside = os.environ if environment is None else environment
         start = os.path.realpath(folder)
+        if not os.path.isdir(start):
+            from wardian.errors import SpecError
+
+            raise SpecError(f"{os.fspath(folder)} is no folder", hint="name the project's folder")
         if os.path.isdir(start) and not os.access(start, os.R_OK | os.X_OK):
             # Else the search below would pass it by, and take a spec of a folder above it.
             from wardian.errors import SpecError
@@ -199,6 +203,7 @@ class Project:
 
         record = warm.recall(self._home, warm.identify(self._folder, self._script))
         if record is None:
+            targets.resolve(targets.preview(self._folder, self.spec), request)  # before anything is built
             record = self._prepared().record()
         return run(self._home, record, request, self._environment, self._progress)
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from wardian.build import image as records
 from wardian.store import claims
 from wardian.store.store import Store
-from wardian.system import files
+from wardian.system import files, variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,15 +51,20 @@ class Report:
 
 
 def prune(
-    home: str | Path, *, everything: bool = False, older_than: float | None = None, dry_run: bool = False
+    home: str | Path | None = None,
+    *,
+    everything: bool = False,
+    older_than: float | None = None,
+    dry_run: bool = False,
 ) -> Report:
     """Delete images of projects that are gone, and the parts and downloads that no image uses.
 
-    `older_than` (seconds) also takes images that were not used for so long, `everything` takes all. Roots
-    that runs kept (`--keep`) hold people's work: `everything` alone takes them, and `older_than` those of
-    projects that are gone. Raises StoreError, also while anything is built or run.
+    `home` is the store ($WARDIAN_HOME). `older_than` (seconds) also takes images that were not used for
+    so long, `everything` takes all. Roots that runs kept (`--keep`) hold people's work: `everything`
+    alone takes them, and `older_than` those of projects that are gone. Raises StoreError, also while
+    anything is built or run.
     """
-    store = Store.open(home)
+    store = Store.open(home or variables.home(os.environ))
     wish = _Wish(everything=everything, older_than=older_than)
     if dry_run:
         return Report(removed=tuple(_unneeded(store, wish)))

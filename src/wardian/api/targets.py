@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from wardian.api.request import RunRequest
+    from wardian.project.spec import Spec
 
 _METADATA = b"# /// script"  # the first line of inline metadata (PEP 723)
 _END = b"# ///"
@@ -64,9 +65,19 @@ def _notebook_declares(path: str) -> bool:
         return True  # who prepares that environment says what is wrong
 
 
+def preview(folder: str, spec: Spec) -> dict[str, Any]:
+    """What of a launch record says whether a target exists, before there is a record."""
+    tasks: dict[str, Any] = {name: {"plain": (), "more": (), "env": {}} for name in spec.tasks}
+    return {"folder": folder, "tasks": tasks, "python": spec.python is not None}
+
+
 def resolve(record: Mapping[str, Any], request: RunRequest) -> tuple[list[str], dict[str, str]]:
     """The arguments to execute and the variables that a task sets; raises RunError for an unknown target."""
     target, arguments = request.target, list(request.arguments)
+    if request.parameters:
+        raise RunError(
+            "only notebooks take parameters (-p)", hint="give a script its arguments behind its name"
+        )
     if target is None:
         return arguments, {}
     if task := record["tasks"].get(target):
@@ -88,7 +99,9 @@ def resolve(record: Mapping[str, Any], request: RunRequest) -> tuple[list[str], 
 
 def inside(record: Mapping[str, Any], path: str) -> str:
     """Where a file or folder of the project is inside; raises RunError for one outside of it."""
-    relative = os.path.relpath(path, record["folder"])
+    # The folder's own path has no links; what is named by one that has is the same file.
+    folder, name = os.path.split(os.path.abspath(path))
+    relative = os.path.relpath(os.path.join(os.path.realpath(folder), name), record["folder"])
     if relative == os.curdir:
         return "/work"
     if relative.split(os.sep, 1)[0] == os.pardir:

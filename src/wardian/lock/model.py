@@ -41,25 +41,24 @@ class Lock:
 
 
 def changes(old: Lock | None, new: Lock) -> tuple[Change, ...]:
-    """What differs, over all platforms, in name order; each difference once."""
+    """What differs, platform by platform, in name order; what differs alike on several is told once."""
     before, after = _versions(old), _versions(new)
-    return tuple(
-        Change(
-            ecosystem=ecosystem,
-            name=name,
-            old=before.get((ecosystem, name)),
-            new=after.get((ecosystem, name)),
-        )
-        for ecosystem, name in sorted(before.keys() | after.keys())
-        if before.get((ecosystem, name)) != after.get((ecosystem, name))
-    )
+    found = {
+        Change(ecosystem=key[1], name=key[2], old=before.get(key), new=after.get(key))
+        for key in before.keys() | after.keys()
+        if before.get(key) != after.get(key)
+    }
+    return tuple(sorted(found, key=lambda change: (change.ecosystem, change.name, str(change.old))))
 
 
-def _versions(lock: Lock | None) -> dict[tuple[str, str], str]:
-    versions: dict[tuple[str, str], str] = {}
+def _versions(lock: Lock | None) -> dict[tuple[str, str, str], str]:
+    """Versions by platform, ecosystem and name."""
+    versions: dict[tuple[str, str, str], str] = {}
     for part in lock.platforms if lock else ():
-        versions |= {("debian", package.name): package.version for package in part.debian.packages}
+        platform = str(part.platform)
+        versions |= {(platform, "debian", package.name): package.version for package in part.debian.packages}
         if part.python:
-            versions["python", "python"] = part.python.interpreter.version
-            versions |= {("python", package.name): package.version for package in part.python.packages}
+            versions[platform, "python", "python"] = part.python.interpreter.version
+            python = {(platform, "python", package.name): package.version for package in part.python.packages}
+            versions |= python
     return versions

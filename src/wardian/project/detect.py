@@ -49,6 +49,12 @@ class Detection:
     script: Path | None = None
 
     @property
+    def preset(self) -> bool:
+        """Whether the packages are nobody's wish, but the preset of an empty folder."""
+        python = self.spec.python
+        return self.document is None and python is not None and python.packages == presets.DATA_SCIENCE
+
+    @property
     def lock_digest(self) -> str:
         """The digest that a lock of this detection carries."""
         return self.spec.lock_digest(self.declared)

@@ -114,6 +114,9 @@ def _draft(folder: Path) -> _Draft:
     from wardian.project.initial import render
 
     path = folder / SPEC_FILE
+    if detection.preset:  # who names packages wants these, not those of an empty folder
+        bare = replace(detection.spec, python=replace(_python(detection.spec), packages=()))
+        detection = replace(detection, spec=bare, sources=())
     text = render(detection.spec, detection.sources)
     return _Draft(path=path, text=text, prefix=(), spec=read_spec_text(text, path), detection=detection)
 

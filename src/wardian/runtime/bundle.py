@@ -5,9 +5,10 @@ Plain dicts in the specification's own words. On the start-up path of every run.
 
 from __future__ import annotations
 
+import os
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import os
     from collections.abc import Mapping, Sequence
     from typing import Any
 
@@ -49,6 +50,12 @@ def mount(destination: str, source: str, *options: str, kind: str = "none") -> d
 def bind(source: str, destination: str, *, read_only: bool) -> dict[str, Any]:
     """A recursive bind mount of a file or folder of the host."""
     return mount(destination, source, "rbind", "rro" if read_only else "rw", "nosuid", "nodev")
+
+
+def network_mounts() -> list[dict[str, Any]]:
+    """How names are looked up: the host's own way, for who shares its network."""
+    paths = ("/etc/resolv.conf", "/etc/hosts")
+    return [bind(path, path, read_only=True) for path in paths if os.path.exists(path)]
 
 
 def run_config(

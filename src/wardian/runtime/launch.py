@@ -215,10 +215,10 @@ def _mounts(record: Record, command: Command) -> list[dict[str, Any]]:
     if record["bytecode"]:
         os.makedirs(record["bytecode"], exist_ok=True)
         mounts.append(bundle.bind(record["bytecode"], BYTECODE, read_only=False))
-    for path in ("/etc/resolv.conf", "/etc/hosts") if command.network else ():
-        if os.path.exists(path):
-            mounts.append(bundle.bind(path, path, read_only=True))
+    if command.network:
+        mounts += bundle.network_mounts()
     for source, target, read_only in [*record["mounts"], *command.mounts]:
+        _check_target(target)
         source = os.path.abspath(source)  # the runtime stands elsewhere
         try:
             os.stat(source)
@@ -229,6 +229,16 @@ def _mounts(record: Record, command: Command) -> list[dict[str, Any]]:
             raise RunError(f"cannot mount {source} at {target}: {error.strerror}") from error
         mounts.append(bundle.bind(source, target, read_only=read_only))
     return mounts
+
+
+def _check_target(target: str) -> None:
+    """Raise RunError for a mount that would cover what a run itself stands on."""
+    place = os.path.normpath(target)
+    for taken in (PROJECT, "/proc", "/sys", "/dev", "/opt/venv", "/opt/python", BYTECODE):
+        if place == taken or f"{taken}/".startswith(f"{place.rstrip('/')}/"):
+            raise RunError(
+                f"nothing can be mounted at {target}: it would cover {taken}", hint="choose another path"
+            )
 
 
 def _certificates(outside: Mapping[str, str]) -> tuple[list[dict[str, Any]], dict[str, str]]:

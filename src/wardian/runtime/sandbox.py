@@ -54,7 +54,10 @@ class Sandbox:
         config = bundle.root_config(
             arguments,
             environment=environment,
-            mounts=[bundle.bind(str(source), target, read_only=closed) for source, target, closed in mounts],
+            mounts=[
+                *(bundle.network_mounts() if network else ()),
+                *(bundle.bind(str(source), target, read_only=closed) for source, target, closed in mounts),
+            ],
             network=network,
         )
         self.folder.mkdir(exist_ok=True)

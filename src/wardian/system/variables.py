@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from wardian.errors import HostError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,4 +43,18 @@ def _base(environment: Mapping[str, str], name: str, default: str) -> str:
     # The specification has relative paths ignored.
     if (folder := environment.get(name, "")).startswith("/"):
         return folder
-    return os.path.join(environment.get("HOME") or os.path.expanduser("~"), default)
+    return os.path.join(_user_home(environment), default)
+
+
+def _user_home(environment: Mapping[str, str]) -> str:
+    if (folder := environment.get("HOME", "")).startswith("/"):
+        return folder
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError as error:
+        raise HostError(
+            f"this user (id {os.getuid()}) has no home folder, so there is no place to keep anything",
+            hint="set HOME, or WARDIAN_HOME and WARDIAN_CONFIG",
+        ) from error

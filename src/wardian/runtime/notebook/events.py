@@ -116,10 +116,16 @@ class Follower:
 
     def follow(self, lines: Iterable[bytes]) -> None:
         """Read events to the end of the stream, for example of `open(descriptor, "rb")`."""
-        with self._progress.step(self._run.name, unit="cells") as step:
-            step.note("starting Python")
+        step = self._progress.step(self._run.name, unit="cells")
+        step.note("starting Python")
+        failure: type[BaseException] | None = NotebookError
+        try:
             for line in lines:
                 self._take(line, step)
+            if self._story.finished is not None and self._story.finished["status"] == 0:
+                failure = None
+        finally:
+            step.__exit__(failure, None, None)  # what failed is told later, by `conclude`
 
     def conclude(self, exit_status: int) -> NotebookResult:
         """The result, `exit_status` being the container's; raises NotebookError."""
