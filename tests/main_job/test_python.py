@@ -204,3 +204,15 @@ def test_a_managed_python(plain: Account, folder_name: str, tmp_path: Path) -> N
     lock = (folder / "wardian.lock").read_text()
     assert hashlib.sha256(data).hexdigest() in lock
     assert "://" not in lock
+
+
+@pytest.mark.network
+def test_a_package_that_is_there_as_source_only_is_built_inside(
+    project: Callable[..., Path], plain: Account
+) -> None:
+    # Its index is reached by name, from within the build sandbox.
+    bench = Bench(plain, project({"requirements.txt": "docopt==0.6.2\n"}))
+    told = expect(
+        bench.wardian("run", "--", "python", "-W", "ignore", "-c", "import docopt; print(docopt.__file__)")
+    )
+    assert told.stdout == "/opt/venv/lib/python3.13/site-packages/docopt.py\n"

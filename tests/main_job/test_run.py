@@ -256,3 +256,19 @@ def test_the_clock_of_a_run_is_short(plain_bench: Bench, need: Callable[[object,
         plain_bench.run("--", "true")
         times.append(time.monotonic() - start)
     assert min(times) < 0.4
+
+
+def test_a_script_is_found_through_a_link_to_its_folder(bench: Bench) -> None:
+    (bench.folder / "linked.py").write_text("print('found')\n")
+    link = bench.folder.with_name(f"{bench.folder.name}-link")
+    link.symlink_to(bench.folder)
+    try:
+        assert expect(bench.wardian("run", f"{link}/linked.py")).stdout == "found\n"
+    finally:
+        link.unlink()
+
+
+@pytest.mark.parametrize("target", ["/", "/proc", "/work", "/opt", "/opt/venv", "/dev"])
+def test_nothing_covers_what_a_run_stands_on(bench: Bench, target: str) -> None:
+    told = refused(bench.wardian("run", "-v", f"{bench.folder}:{target}", "--", "true"))
+    assert f"error: nothing can be mounted at {target}: it would cover" in told

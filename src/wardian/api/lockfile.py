@@ -28,12 +28,15 @@ class LockFile:
         self.path = path
         self.state: dict[str, list[int] | None] = {}
         self._folder = folder
+        self._read: tuple[Lock | None] | None = None  # what `state` is that of
 
     def read(self) -> Lock | None:
         """The lock, None where there is none; raises LockError."""
         self._check_place()
-        self.state = warm.states([str(self.path)])
-        return read_lock(self.path)
+        state = warm.states([str(self.path)])
+        if self._read is None or state != self.state:  # 30 ms for a large lock
+            self.state, self._read = state, (read_lock(self.path),)
+        return self._read[0]
 
     def read_or_discard(self, tell: Callable[[str], None]) -> Lock | None:
         """As `read`; but a damaged lock is none, and `tell` hears of it.
@@ -50,7 +53,7 @@ class LockFile:
         """Write the lock, whole or not at all; raises LockError and HostError."""
         self._check_place()
         files.write_atomic(self.path, write_lock(lock), durable=True)
-        self.state = warm.states([str(self.path)])
+        self.state, self._read = warm.states([str(self.path)]), (lock,)
 
     def _check_place(self) -> None:
         """A project may come from anybody: its lock must not lead to another file of the user's."""

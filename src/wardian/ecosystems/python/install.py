@@ -161,6 +161,18 @@ def _variables(uv: Uv, wheels: str) -> dict[str, str]:
     }
 
 
+def recorded_bytes(root: Path) -> int:
+    """The bytes of all installed files below `root`, as the distributions' RECORDs list them.
+
+    Each line is path, hash and size (recording installed projects, "The RECORD file").
+    """
+    total = 0
+    for record in root.glob("opt/*/lib/python3.*/site-packages/*.dist-info/RECORD"):
+        sizes = (line.rpartition(",")[2] for line in record.read_text(errors="replace").splitlines())
+        total += sum(int(size) for size in sizes if size.isdigit())
+    return total
+
+
 def finish(tree: Path, interpreter: Interpreter) -> None:
     """Take from an environment what tells of how it was made, and write its pyvenv.cfg (PEP 405)."""
     for name in _LEFT:
