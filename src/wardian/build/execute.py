@@ -143,11 +143,14 @@ class Builder:
         with ExitStack() as stack:
             missing: list[DebianLayer] = []
             for layer in layers:  # from the base up, so that two builders never wait for each other
-                stack.enter_context(self._locked(layer))
-                if snapshot := snapshots.find(self.store, layer.key):
-                    built[layer.key].set_result(_part(snapshot, reused=True))
-                else:
+                snapshot = snapshots.find(self.store, layer.key)
+                if snapshot is None:
+                    stack.enter_context(self._locked(layer))
+                    snapshot = snapshots.find(self.store, layer.key)  # by whom we have waited for
+                if snapshot is None:
                     missing.append(layer)
+                else:
+                    built[layer.key].set_result(_part(snapshot, reused=True))
             if missing:
                 self._build_stages(missing, stack.enter_context(self.store.temporary()), built)
 

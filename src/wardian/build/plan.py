@@ -32,10 +32,6 @@ class Layer:
     key: str
     below: tuple[str, ...]
 
-    def describe(self) -> str:
-        """What building it means, in one line."""
-        return f"{self.name} {self.key[:12]}"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DebianLayer(Layer):
@@ -44,20 +40,12 @@ class DebianLayer(Layer):
     architecture: str
     packages: tuple[DebianPackage, ...]
 
-    def describe(self) -> str:
-        """What building it means, in one line."""
-        return f"{self.name} {self.key[:12]}: unpack and configure {len(self.packages)} Debian packages"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InterpreterLayer(Layer):
     """A managed Python at /opt/python."""
 
     interpreter: Interpreter
-
-    def describe(self) -> str:
-        """What building it means, in one line."""
-        return f"{self.name} {self.key[:12]}: unpack Python {self.interpreter.version}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,10 +55,6 @@ class PythonLayer(Layer):
     interpreter: Interpreter
     packages: tuple[PythonPackage, ...]
     workbench: bool
-
-    def describe(self) -> str:
-        """What building it means, in one line."""
-        return f"{self.name} {self.key[:12]}: install {len(self.packages)} Python packages"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,10 +69,6 @@ class Plan:
     def all(self) -> tuple[Layer, ...]:
         """Every layer that there is to build."""
         return (*self.layers, *([self.workbench] if self.workbench else []))
-
-    def describe(self) -> str:
-        """The plan as text, a line for each layer."""
-        return "\n".join(layer.describe() for layer in self.all)
 
 
 def plan(lock: PlatformLock, *, workbench: bool = False) -> Plan:
