@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wardian.ecosystems.debian.archives import Archives, find_archives
+from wardian.ecosystems.debian.suites import SUITES
 from wardian.ecosystems.debian.tools import ensure_toolbox
 from wardian.ecosystems.python.prefetch import prefetch
 from wardian.ecosystems.python.program import Uv, open_uv
@@ -33,8 +34,6 @@ _T = TypeVar("_T")
 
 # Beside a built environment: the digests of the files that were installed, a line each.
 FILES = "files.txt"
-# The C library of each suite decides which wheels fit (PEP 600).
-GLIBC = {"trixie": (2, 41), "bookworm": (2, 36)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +88,7 @@ class Workshop:
 
     def target(self, suite: str, python: str, platform: Platform) -> Target:
         """What Python packages are chosen for."""
-        return Target(python=python, platform=platform, glibc=GLIBC[suite])
+        return Target(python=python, platform=platform, glibc=SUITES[suite].glibc)
 
     def toolbox(self) -> Toolbox:
         """The outside programs, fetched where they are not there yet; raises FetchError."""

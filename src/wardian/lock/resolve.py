@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from wardian.ecosystems.debian import resolve as debian
+from wardian.ecosystems.debian.suites import SUITES
 from wardian.ecosystems.python import interpreter as interpreters
 from wardian.ecosystems.python.model import PythonLock
 from wardian.ecosystems.python.resolve import Request, resolve
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from wardian.image.platform import Platform
     from wardian.project.spec import Declared, Spec
 
-# A stable suite keeps its Python for life, so that Python packages can be resolved while the package
-# lists are still under way. What the lists then say is what counts.
-SUITE_PYTHON = {"trixie": "3.13.5", "bookworm": "3.11.2"}
 PYTHON_ROOTS = ("python3",)
 
 
@@ -78,7 +76,7 @@ def _platform(
     if wish.spec.python is None:
         lock = background.start(lambda: _debian(workshop, wish, platform, kept, ())).result()
         return PlatformLock(platform=platform, debian=lock, python=None)
-    interpreter = _interpreter(workshop, wish, platform, kept, SUITE_PYTHON[wish.spec.suite])
+    interpreter = _interpreter(workshop, wish, platform, kept, SUITES[wish.spec.suite].python)
     roots = PYTHON_ROOTS if interpreter.source == "debian" else ()
     # Each takes a second or two; much of it is waiting for the network or for one core.
     debian_lock = background.start(lambda: _debian(workshop, wish, platform, kept, roots))

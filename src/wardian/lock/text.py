@@ -21,8 +21,8 @@ import tomllib
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from wardian.ecosystems.debian.archives import SUITES
 from wardian.ecosystems.debian.model import ArchiveRelease, DebianLock, DebianPackage
+from wardian.ecosystems.debian.suites import SUITES
 from wardian.ecosystems.python.model import Interpreter, PythonLock, PythonPackage
 from wardian.errors import DamagedLockError, LockError, NewerLockError, WardianError
 from wardian.image.platform import Platform

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wardian.ecosystems.debian.sources import read_sources
+from wardian.ecosystems.debian.suites import SUITES
 from wardian.errors import SpecError
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 MAIN = "debian"
 SECURITY = "debian-security"
-SUITES = ("trixie", "bookworm")
 
 # The archive is published first and photographed later (four times a day), so what a release of a
 # certain date lists is surely there in a photograph of the next day; superseded files stay that long.
