@@ -13,11 +13,9 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
-
-import pytest
 
 from .conftest import Bench
 from .machine import expect
@@ -211,10 +209,9 @@ def test_a_closed_input(bench: Bench) -> None:
     assert expect(result).stdout == "done\n"
 
 
-def test_inside_a_multiplexer(bench: Bench) -> None:
-    tmux = shutil.which("tmux")
-    if not tmux:
-        pytest.skip("optional: tmux is not installed")
+def test_inside_a_multiplexer(bench: Bench, need: Callable[[object, str], None]) -> None:
+    tmux = shutil.which("tmux") or ""
+    need(tmux, "tmux is not installed")
     socket = f"wardian-test-{os.getpid()}"
 
     def call(*words: str) -> str:
