@@ -33,11 +33,13 @@ def fetch(
     *,
     releases: Sequence[ArchiveRelease],
     progress: Progress | None = None,
+    title: str = "Debian packages",
 ) -> Iterator[tuple[DebianPackage, Path]]:
     """Each package with its verified `.deb` in the store, in the order in which they arrive.
 
-    Those of lower stages are asked for first, large ones before small ones. A file that the mirror has no
-    more is taken from the snapshot archive as of `releases`. To stop iterating stops the downloads.
+    `title` is what the work is called to who watches. Those of lower stages are asked for first, large
+    ones before small ones. A file that the mirror has no more is taken from the snapshot archive as of
+    `releases`. To stop iterating stops the downloads.
     Raises FetchError, VerificationError, HostError.
     """
     missing = []
@@ -47,7 +49,8 @@ def fetch(
         else:
             missing.append(package)
     if missing:
-        yield from _download(store, fetcher, archives, missing, _times(releases), progress or Silent())
+        times = _times(releases)
+        yield from _download(store, fetcher, archives, missing, times, progress or Silent(), title)
 
 
 class _StoppedError(Exception):
@@ -99,6 +102,7 @@ def _download(
     packages: Sequence[DebianPackage],
     times: dict[str, datetime],
     progress: Progress,
+    title: str,
 ) -> Iterator[tuple[DebianPackage, Path]]:
     wanted: dict[str, list[DebianPackage]] = {}
     for package in sorted(packages, key=lambda package: (package.stage, -package.size)):
@@ -106,7 +110,7 @@ def _download(
     total = sum(same[0].size for same in wanted.values())
     with (
         store.temporary() as folder,
-        progress.step("Debian packages", total=total, unit="B") as step,
+        progress.step(title, total=total, unit="B") as step,
         ThreadPoolExecutor(_THREADS) as pool,
     ):
         work = _Work(

@@ -53,7 +53,13 @@ def ensure_toolbox(
             store, fetcher, archives, host, progress=progress, certificates=certificates
         )
         packages = [found.package(name) for name in names]
-        for _, path in fetch(store, fetcher, archives, packages, releases=found.releases, progress=progress):
+        arriving = fetch(
+            *(store, fetcher, archives, packages),
+            releases=found.releases,
+            progress=progress,
+            title="toolbox",
+        )
+        for _, path in arriving:
             yield path
 
     return Toolbox.ensure(store, host, debs=debs, data=_open_data)
