@@ -11,6 +11,10 @@ WardianError
 │   ├── FetchError           an address that fails, hangs or answers wrongly
 │   ├── VerificationError    bytes that are not those that were named or signed
 │   ├── BuildError           a package that does not unpack, configure or install
+│   ├── ImageError           an image, a reference or an archive that cannot be used
+│   ├── RegistryError        a registry that refuses, or is none
+│   │   └── CredentialsError it wants other credentials, or any
+│   ├── EngineError          a Docker or Podman that is not running, or refuses
 │   ├── RunError             a program, notebook or task that cannot be run
 │   │   └── NotebookError    a notebook that did not run to its end (runtime/notebook/events.py)
 │   ├── HostError            the kernel, its settings or the disk forbid something
@@ -75,6 +79,22 @@ class VerificationError(UserError):
 
 class BuildError(UserError):
     """A package that does not unpack, configure or install."""
+
+
+class ImageError(UserError):
+    """An image, a reference or an archive that cannot be used."""
+
+
+class RegistryError(UserError):
+    """A registry that refuses what it is asked, or is none."""
+
+
+class CredentialsError(RegistryError):
+    """A registry that wants other credentials, or any."""
+
+
+class EngineError(UserError):
+    """A container engine that is not running, or refuses what it is asked."""
 
 
 class RunError(UserError):
