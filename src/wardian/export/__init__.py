@@ -1,0 +1,1 @@
+"""An image or a lock in others' formats: one file for each."""

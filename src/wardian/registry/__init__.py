@@ -1,0 +1,1 @@
+"""The client of the distribution specification: it knows references, blobs and manifests alone."""
