@@ -9,13 +9,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import reference, rounds, table
+from bench import chart, reference, rounds, table
 from bench.measure import BenchError
 from bench.ours import Ours
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bench.buildah import Buildah
     from bench.peer import Peer
 
 
@@ -49,8 +50,14 @@ def _measure(options: argparse.Namespace, rows: Sequence[reference.Row]) -> None
             peer = _peer(stack, work / "peer", bytecode=options.compile_bytecode)
             versions["peer"] = peer.version()
             sides.insert(0, peer)
-        figures = rounds.take(rows, sides, count=options.runs, tell=_tell)
+        if not options.skip_peer and not options.skip_buildah:
+            buildah = _buildah(work / "buildah", bytecode=options.compile_bytecode)
+            versions["buildah"] = buildah.version()
+            sides.insert(1, buildah)
+        figures = rounds.take(rows, sides, count=options.runs, work=work, tell=_tell)
     table.show(rows, figures, versions)
+    if options.chart:
+        chart.draw(options.chart, rows, figures, versions)
     if options.json:
         table.write(options.json, rows, figures, versions)
 
@@ -64,12 +71,22 @@ def _peer(stack: ExitStack, work: Path, *, bytecode: bool) -> Peer:
     return stack.enter_context(Peer(work, bytecode=bytecode))
 
 
+def _buildah(work: Path, *, bytecode: bool) -> Buildah:
+    from bench.buildah import Buildah, check
+
+    check()
+    _tell("making the base image of buildah")
+    return Buildah(work, bytecode=bytecode)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--runs", type=int, default=5, metavar="N", help="rounds (default 5)")
     names = ", ".join(row.name for row in reference.ROWS)
     parser.add_argument("--rows", metavar="NAME,...", help=f"only these of: {names}")
     parser.add_argument("--skip-peer", action="store_true", help="ours alone; needs no root")
+    parser.add_argument("--skip-buildah", action="store_true", help="Docker is the only peer")
+    parser.add_argument("--chart", type=Path, metavar="FILE", help="draw the medians as an SVG picture")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample to FILE as well")
     parser.add_argument("--keep", action="store_true", help="leave what was made (the README says why)")
     parser.add_argument(

@@ -15,6 +15,8 @@ from bench.measure import BenchError, PeakMemory
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bench.registry import Registry
+
 # Not wardian's own, as the issue counts memory: uv, apt, and what the OCI runtime starts.
 _OTHERS = ("uv", "apt-get")
 _RUNTIMES = ("crun", "runc")
@@ -24,12 +26,14 @@ class Ours:
     """Each method takes one figure; `first` and `memory` begin from nothing."""
 
     name = "ours"
+    rows = frozenset(row.name for row in reference.ROWS)
 
     def __init__(self, work: Path, *, command: str | None) -> None:
         self._work = work
         work.mkdir(parents=True)
         self._command = command or _find()
         self._begun = 0
+        self._sent = 0.0
         self._project = work
         self._environment = {
             name: value
@@ -90,6 +94,38 @@ class Ours:
         command = ("run", "--", "python", "-c", reference.IMPORT)
         self._wardian(*command)
         return float(self._wardian(*command).output)
+
+    def push(self, registry: Registry) -> float:
+        """Push what is built, for the first time: layers are packed within the time."""
+        return self._wardian("push", f"{registry.host}/ours:1").seconds
+
+    def repush(self, registry: Registry) -> float:
+        """Push after one more Python package was built in."""
+        self.python()
+        before = registry.bytes()
+        seconds = self.push(registry)
+        self._sent = (registry.bytes() - before) / 1e6
+        return seconds
+
+    def sent(self) -> float:
+        """What the last push after a change sent, in MB."""
+        return self._sent
+
+    def pull(self, registry: Registry) -> float:
+        """Pull into an empty store, and start `true`. Programs are there, as an engine's are."""
+        toolbox = Path(self._environment["WARDIAN_HOME"], "toolbox")
+        home = self._work / f"{self._begun}/pulled"
+        home.mkdir()
+        (home / "toolbox").symlink_to(toolbox)
+        environment = {**self._environment, "WARDIAN_HOME": str(home)}
+        command = [self._command, "run", "--image", f"{registry.host}/ours:1", "--", "true"]
+        return measure.run(command, environment=environment, folder=self._project).seconds
+
+    def slim(self, registry: Registry) -> None:
+        """Push the project with `slim = true` as `ours:slim`."""
+        path = self._project / "wardian.toml"
+        path.write_text(path.read_text() + "\n[image]\nslim = true\n")
+        self._wardian("push", f"{registry.host}/ours:slim")
 
     def _begin(self) -> None:
         """A new project and a new store; earlier ones stay until the end (README, "Nothing is deleted")."""

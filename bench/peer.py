@@ -16,6 +16,8 @@ from bench.measure import BenchError, PeakMemory
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bench.registry import Registry
+
 IMAGE = "bench-reference"
 # What these start runs inside containers.
 _LAUNCHERS = ("runc", "containerd-shim-runc-v2")
@@ -25,6 +27,7 @@ class Peer:
     """Each method takes one figure; `first` and `memory` begin with the base image alone."""
 
     name = "peer"
+    rows = frozenset(row.name for row in reference.ROWS) - {"slim-packed", "slim-unpacked"}
 
     def __init__(self, work: Path, *, bytecode: bool) -> None:
         self._work = work
@@ -34,7 +37,8 @@ class Peer:
         self._project.mkdir(parents=True)
         (work / "secrets").mkdir(mode=0o700)
         self._arguments = dockerfile.write_secrets(work / "secrets", os.environ)
-        self._images = {dockerfile.BASE: _make_base(work), dockerfile.UV: _pack_uv(work)}
+        self._images = make_images(work)
+        self._sent = 0.0
         self._stack = ExitStack()
         self._engine = self._start()
 
@@ -92,6 +96,33 @@ class Peer:
         self._engine.docker(*command)
         return float(self._engine.docker(*command).output)
 
+    def push(self, registry: Registry) -> float:
+        """Push what is built, for the first time."""
+        name = f"{registry.host}/peer:1"
+        self._engine.docker("tag", IMAGE, name)
+        return self._engine.docker("push", "--quiet", name).seconds
+
+    def repush(self, registry: Registry) -> float:
+        """Push after one more Python package was built in."""
+        self.python()
+        before = registry.bytes()
+        seconds = self.push(registry)
+        self._sent = (registry.bytes() - before) / 1e6
+        return seconds
+
+    def sent(self) -> float:
+        """What the last push after a change sent, in MB."""
+        return self._sent
+
+    def pull(self, registry: Registry) -> float:
+        """Pull into an engine that has nothing, and start `true`."""
+        self._stack.close()
+        self._engine = self._start()
+        name = f"{registry.host}/peer:1"
+        pulled = self._engine.docker("pull", "--quiet", name)
+        started = self._engine.docker("run", "--rm", "--network", "host", name, "true")
+        return pulled.seconds + started.seconds
+
     def _begin(self) -> None:
         """A new engine with new folders, which has the base image; the earlier one is stopped."""
         self._stack.close()
@@ -113,6 +144,11 @@ class Peer:
 
     def _build(self, *more: str) -> float:
         return self._engine.docker(*self._command(*more), folder=self._project).seconds
+
+
+def make_images(work: Path) -> dict[str, Path]:
+    """Archives of the images that the Dockerfile begins with, by name."""
+    return {dockerfile.BASE: _make_base(work), dockerfile.UV: _pack_uv(work)}
 
 
 def _make_base(work: Path) -> Path:

@@ -50,6 +50,14 @@ ROWS = (
     Row(name="run", title="run -- true, whole process", asked="≤ 0.1 (target 0.06)", repeats=5),
     Row(name="import", title="second import of pandas", asked="as in a venv", repeats=3),
     Row(name="memory", title="peak memory of a first build", asked="≤ 400", unit="MB"),
+    Row(name="push", title="first push", asked="≤ 8 (target 6)"),
+    Row(name="repush", title="push after one package changed", asked="≤ 1.5"),
+    Row(name="sent", title="bytes that it sends", asked="the package + 1", unit="MB"),
+    Row(name="pull", title="pull and first start", asked="≤ peer"),
+    Row(name="packed", title="image, packed", asked="≤ 370", unit="MB"),
+    Row(name="unpacked", title="image, unpacked", asked="≤ 1200", unit="MB"),
+    Row(name="slim-packed", title="slim image, packed", asked="≤ 300", unit="MB"),
+    Row(name="slim-unpacked", title="slim image, unpacked", asked="≤ 1000", unit="MB"),
 )
 
 

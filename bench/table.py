@@ -26,10 +26,10 @@ def show(rows: Sequence[Row], figures: Figures, versions: Mapping[str, str]) -> 
     console = Console(highlight=False)
     plain = not console.is_terminal
     console = Console(highlight=False, width=_WIDTH) if plain else console
-    title = " against ".join(versions[side] for side in ("ours", "peer") if side in versions)
+    title = " against ".join(versions[side] for side in ("ours", "peer", "buildah") if side in versions)
     table = Table(title=title, box=box.ASCII2 if plain else box.SIMPLE_HEAD, title_justify="left")
     table.add_column("median of")
-    for heading in ("peer", "ours", "ours, min to max", "ours / peer"):
+    for heading in ("peer", "buildah", "ours", "ours, min to max", "ours / peer"):
         table.add_column(heading, justify="right")
     table.add_column("asked for")
     for row in rows:
@@ -38,6 +38,7 @@ def show(rows: Sequence[Row], figures: Figures, versions: Mapping[str, str]) -> 
         table.add_row(
             f"{row.title}, {row.unit} ({len(ours)})",
             _number(median(peer), row),
+            _number(median(figures.of(row.name, "buildah")), row),
             _number(median(ours), row),
             spread,
             _ratio(median(peer), median(ours)),
@@ -73,7 +74,7 @@ def _number(value: float | None, row: Row) -> str:
     if value is None:
         return ""
     if row.unit == "MB":
-        return f"{value:.0f}"
+        return f"{value:.0f}" if value >= 10 else f"{value:.1f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 1 else f"{value:.3f}"
 
 
