@@ -75,7 +75,7 @@ def test_limit_of_the_kernel(tmp_path: Path, limit: str, step: str) -> None:
     program = (
         "import json, sys\n"
         "from pathlib import Path\n"
-        "from wardian.runtime import namespace\n"
+        "from wardian.system import namespace\n"
         "from wardian.runtime.doctor import kernel, trial\n"
         "import os\n"
         "user, group = os.getuid(), os.getgid()\n"
@@ -209,7 +209,7 @@ def test_kernel(tmp_path: Path, release: str, ok: bool | None, message: str) -> 
 
 
 def test_seccomp(tmp_path: Path) -> None:
-    host = make_host(tmp_path, {"proc/sys/kernel/seccomp/actions_avail": "kill_process errno allow\n"})
+    host = make_host(tmp_path, {"proc/sys/kernel/seccomp/actions_avail": "kill_process errno user_notif allow\n"})
     assert kernel.check_seccomp(host).ok is True
     assert kernel.check_seccomp(tmp_path / "elsewhere").ok is False
 
@@ -295,7 +295,7 @@ def test_small_and_closed_disks(
     program = (
         "import json, os, sys\n"
         "from pathlib import Path\n"
-        "from wardian.runtime import namespace\n"
+        "from wardian.system import namespace\n"
         "from wardian.runtime.doctor import storage\n"
         "user, group = os.getuid(), os.getgid()\n"
         "namespace.unshare(namespace.CLONE_NEWUSER | namespace.CLONE_NEWNS)\n"

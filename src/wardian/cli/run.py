@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wardian.cli import container
+from wardian.cli import container, image_run
 from wardian.cli.completers import targets
 from wardian.cli.parser import UsageError
 
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from wardian.cli.session import Session
 
 USAGE = """[OPTIONS] (NOTEBOOK.ipynb | SCRIPT.py | TASK) [ARGUMENT ...]
-       wardian run [OPTIONS] -- COMMAND [ARGUMENT ...]"""
+       wardian run [OPTIONS] -- COMMAND [ARGUMENT ...]
+       wardian run --image NAME [OPTIONS] [[--] COMMAND [ARGUMENT ...]]"""
 DESCRIPTION = """\
 Run something in the project's container, which is locked and built first where it has to be.
 
@@ -25,7 +26,10 @@ Run something in the project's container, which is locked and built first where 
   -- COMMAND      run any command
 
 The project is mounted at /work, which is the working directory; files created there are yours. Options of
-wardian come before the target; everything after it goes to the target. The exit status is the target's."""
+wardian come before the target; everything after it goes to the target. The exit status is the target's.
+
+With --image it is any OCI or Docker image that is run, of a registry or of the store: its own entrypoint and
+command, or the command that is named. Of yours it sees what -v mounts and nothing else."""
 EXAMPLES = (
     ("wardian run analysis.ipynb", "execute a notebook"),
     ("wardian run -p year=2024 analysis.ipynb", "with a parameter"),
@@ -33,6 +37,7 @@ EXAMPLES = (
     ("wardian run train", "a task"),
     ("wardian run -v ~/data:/data:ro -- ls /data", "a command, with a folder mounted read-only"),
     ("cat words.txt | wardian run -- wc -l", "pipes go through"),
+    ("wardian run --image alpine -- cat /etc/os-release", "any image, pulled first"),
 )
 
 
@@ -50,15 +55,26 @@ def add_arguments(parser: Parser) -> None:
     )
     group.add_argument("--output", metavar="DIR", help="where results go, instead of runs/")
     container.add_container_arguments(parser)
+    image_run.add_image_arguments(parser)
     parser.add_common()
 
 
 def execute(arguments: argparse.Namespace, session: Session) -> int:
     """Run the target; the status is its own."""
+    if arguments.image is not None:
+        return _run_image(arguments, session)
+    image_run.refuse_alone(arguments)
     wanted = request(arguments, session)
     project = session.project(offline=arguments.offline, locked=arguments.locked)
     status: int = project.run(wanted)
     return status
+
+
+def _run_image(arguments: argparse.Namespace, session: Session) -> int:
+    if arguments.parameter or arguments.output:
+        raise UsageError("-p and --output are for notebooks", hint="an image takes variables by -e")
+    words = arguments.command
+    return image_run.execute(arguments, session, words[1:] if words[:1] == ["--"] else words)
 
 
 def request(arguments: argparse.Namespace, session: Session) -> RunRequest:

@@ -17,9 +17,9 @@ USER = 1000  # the user inside; outside it is whoever runs wardian
 # What maintainer scripts do that only real root may: answered with success (DESIGN: root is emulated).
 # Ownership comes from the packages' metadata, not from the disk. fsync and its like cost seconds and
 # guard nothing: a build that is cut off is thrown away.
+_OWNING = ["chown", "chown32", "fchown", "fchown32", "lchown", "lchown32", "fchownat"]
 _FAKED = [
-    "chown", "chown32", "fchown", "fchown32", "lchown", "lchown32", "fchownat", "setuid",
-    "setuid32", "setgid", "setgid32", "setreuid", "setreuid32", "setregid", "setregid32",
+    *_OWNING, "setuid", "setuid32", "setgid", "setgid32", "setreuid", "setreuid32", "setregid", "setregid32",
     "setresuid", "setresuid32", "setresgid", "setresgid32", "setgroups", "setgroups32", "setfsuid",
     "setfsuid32", "setfsgid", "setfsgid32", "mknod", "mknodat", "capset", "fsync", "fdatasync",
     "sync", "syncfs", "sync_file_range",
@@ -68,8 +68,13 @@ def run_config(
     seccomp: Mapping[str, Any],
     network: bool,
     name: str,
+    user: int = USER,
+    group: int = USER,
 ) -> dict[str, Any]:
-    """The configuration of a program run by the user: not root, no capability, the default profile."""
+    """The configuration of a program run by the user: not root, no capability, the default profile.
+
+    `user` and `group` are what it sees itself as.
+    """
     namespaces = ["user", "mount", "ipc", "uts"] + ([] if network else ["network"])
     return {
         "ociVersion": "1.0.2",
@@ -77,13 +82,13 @@ def run_config(
         "mounts": [*_system_mounts(), *mounts],
         "process": {
             **_process(arguments, environment, directory, terminal),
-            "user": {"uid": USER, "gid": USER, "umask": 0o022},
+            "user": {"uid": user, "gid": group, "umask": 0o022},
             "capabilities": {},
         },
         "linux": {
             "namespaces": [{"type": kind} for kind in namespaces],
-            "uidMappings": [{"containerID": USER, "hostID": 0, "size": 1}],
-            "gidMappings": [{"containerID": USER, "hostID": 0, "size": 1}],
+            "uidMappings": [{"containerID": user, "hostID": 0, "size": 1}],
+            "gidMappings": [{"containerID": group, "hostID": 0, "size": 1}],
             "maskedPaths": _MASKED,
             "readonlyPaths": _READ_ONLY,
             "seccomp": seccomp,
@@ -101,10 +106,12 @@ def root_config(
     network: bool = False,
     name: str = "build",
     seccomp: Mapping[str, Any] | None = None,
+    record: bool = False,
 ) -> dict[str, Any]:
     """The configuration of a process that believes itself root: one id mapped, the rest emulated.
 
-    Without a profile to go by (`seccomp`), as in builds, every other system call is allowed.
+    Without a profile to go by (`seccomp`), as in builds, every other system call is allowed. With `record`,
+    calls that give files an owner are handed over (owners.py).
     """
     namespaces = ["mount", "ipc", "uts"] + ([] if network else ["network"])
     return {
@@ -120,20 +127,23 @@ def root_config(
             "namespaces": [{"type": kind} for kind in namespaces],
             "maskedPaths": _MASKED,
             "readonlyPaths": _READ_ONLY,
-            "seccomp": _emulating(seccomp or {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": []}),
+            "seccomp": _emulating(seccomp or {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": []}, record),
         },
     }
 
 
-def _emulating(profile: Mapping[str, Any]) -> dict[str, Any]:
+def _emulating(profile: Mapping[str, Any], record: bool) -> dict[str, Any]:
     """A profile with root's calls answered by success; no call may have two answers."""
     rules = [
         {**rule, "names": names}
         for rule in profile["syscalls"]
         if (names := [name for name in rule["names"] if name not in _FAKED])
     ]
-    faked = {"names": _FAKED, "action": "SCMP_ACT_ERRNO", "errnoRet": 0}
-    return {**profile, "syscalls": [faked, *rules]}
+    faked = [name for name in _FAKED if not record or name not in _OWNING]
+    answers = [{"names": faked, "action": "SCMP_ACT_ERRNO", "errnoRet": 0}]
+    if record:
+        answers.append({"names": _OWNING, "action": "SCMP_ACT_NOTIFY"})
+    return {**profile, "syscalls": [*answers, *rules]}
 
 
 def _process(

@@ -23,7 +23,8 @@ import select
 import signal
 
 from wardian.errors import HostError, InternalError, RunError
-from wardian.runtime import namespace
+from wardian.runtime import overlay
+from wardian.system import namespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,15 +57,17 @@ class Root:
     """A root file system: overlay layers from bottom to top, and a folder that takes the changes.
 
     With no lower layer, `upper` itself is the root. `kept` says that `upper` is to survive even a loss of
-    power.
+    power. Where the bundle hands over calls that give files an owner, `owners` is the file that takes what
+    cannot stand on the files themselves (owners.py).
     """
 
-    __slots__ = ("kept", "lowers", "upper")
+    __slots__ = ("kept", "lowers", "owners", "upper")
 
-    def __init__(self, lowers: list[str], upper: str, *, kept: bool = False) -> None:
+    def __init__(self, lowers: list[str], upper: str, *, kept: bool = False, owners: str = "") -> None:
         self.lowers = lowers
         self.upper = upper
         self.kept = kept
+        self.owners = owners
 
 
 def run(runtime: str, config: Mapping[str, Any], root: Root, folder: str) -> int:
@@ -75,6 +78,7 @@ def run(runtime: str, config: Mapping[str, Any], root: Root, folder: str) -> int
     process are passed on. Raises HostError when the kernel forbids what is needed and RunError when the
     program cannot be started.
     """
+    overlay.check(root.lowers)
     os.mkfifo(f"{folder}/pid", 0o600)
     for name in ("work", "root", "state", "dev"):
         os.mkdir(f"{folder}/{name}", 0o700)
@@ -83,6 +87,8 @@ def run(runtime: str, config: Mapping[str, Any], root: Root, folder: str) -> int
     cache = os.path.join(os.path.dirname(os.path.dirname(runtime)), "cache")
     os.makedirs(cache, exist_ok=True)
     os.symlink(cache, f"{folder}/state/.cache")
+    if root.owners:
+        config = _handing_over(config, f"{folder}/seccomp")
     _write_config(config, root, folder)
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
     try:
@@ -104,10 +110,18 @@ def _check_started(log: str, config: Mapping[str, Any]) -> None:
     """Raise RunError for what the runtime logged: it then never started the program, and ended with 1."""
     with contextlib.suppress(FileNotFoundError), open(log, errors="replace") as file:
         if said := file.read().strip():
+            last = said.splitlines()[-1]
+            if "listenerPath" in config["linux"]["seccomp"] and "SECCOMP_SET_MODE_FILTER" in last:
+                raise _cannot_record(0, last)
             raise RunError(
-                f"cannot start {config['process']['args'][0]!r}: {said.splitlines()[-1]}",
+                f"cannot start {config['process']['args'][0]!r}: {last}",
                 hint="look at its name and path as the container sees them, in `wardian shell`",
             )
+
+
+def _handing_over(config: Mapping[str, Any], socket: str) -> Mapping[str, Any]:
+    linux = config["linux"]
+    return {**config, "linux": {**linux, "seccomp": {**linux["seccomp"], "listenerPath": socket}}}
 
 
 def _write_config(config: Mapping[str, Any], root: Root, folder: str) -> None:
@@ -246,7 +260,10 @@ def _become_runtime(
         namespace.mount("tmpfs", "/sys/fs/cgroup", "tmpfs", namespace.MS_RDONLY)
     _mount_devices(f"{folder}/dev")
     if root.lowers:
-        _mount_overlay(root, folder)
+        work = f"{folder}/work"
+        overlay.mount(root.lowers, root.upper, work, f"{folder}/root", volatile=not root.kept)
+    if root.owners:
+        _record_owners(f"{folder}/seccomp", root.owners, writer)
     if os.fork() == 0:
         _watch(f"{folder}/pid", writer)
     _set_signals(signal.SIG_DFL, mask)  # which pid 1 ignores, until the runtime passes them on
@@ -287,6 +304,19 @@ def _mount_devices(folder: str) -> None:
         os.symlink(target, f"{folder}/{name}")
 
 
+def _record_owners(path: str, links: str, writer: int) -> None:
+    """Start the process that records owners; it ends with the container."""
+    from wardian.runtime import owners
+
+    def failed(error: OSError) -> None:
+        _tell(writer, failure=[error.errno or 0, "owners", str(error.strerror or error)])
+
+    listener = owners.listen(path)
+    if os.fork() == 0:
+        _guarded(writer, lambda: owners.serve(listener, links, failed))
+    listener.close()
+
+
 def _watch(pid_file: str, writer: int) -> None:
     """Tell when the program starts; wait for its end, then kill what it leaves behind. Does not return.
 
@@ -304,21 +334,25 @@ def _watch(pid_file: str, writer: int) -> None:
         os._exit(0)
 
 
-def _mount_overlay(root: Root, folder: str) -> None:
-    work = f"{folder}/work"
-    options = namespace.overlay_options(root.lowers, root.upper, work, volatile=not root.kept)
-    try:
-        namespace.mount("overlay", f"{folder}/root", "overlay", data=options)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, f"overlay on {root.upper}") from error
-
-
 def _explain(number: int, what: str, why: str) -> Exception:
     if what == "unshare" and number in (errno.EPERM, errno.ENOSPC, errno.EACCES):
         return HostError(
             f"cannot make a user namespace: {why}",
             hint="run `wardian doctor`: it says what forbids user namespaces here and how to allow them",
         )
+    if what == "owners":
+        return _cannot_record(number, why)
     if number:
         return HostError(f"cannot set up the container: {what}: {why}", hint="run `wardian doctor`")
     return InternalError(f"cannot set up the container: {why}")
+
+
+def _cannot_record(number: int, why: str) -> HostError:
+    hint = "set WARDIAN_HOME to a folder on a local disk with room on it (ext4, xfs or btrfs)"
+    if number in (errno.EACCES, errno.EPERM):
+        hint = "let processes look into others of their user: kernel.yama.ptrace_scope has to be below 3"
+    elif not number:
+        hint = "run wardian outside whatever supervises its system calls (seccomp's user notification)"
+    return HostError(
+        f"the owners that Debian's packages give their files cannot be recorded: {why}", hint=hint
+    )

@@ -8,7 +8,7 @@ changed reads one small file and nothing else:
     environment         variables inside
     mounts              [host path, path inside, read-only] of the spec
     tasks               name -> {command, description, env}
-    folder, bytecode    the project's folder; where byte code is kept
+    folder, bytecode    the project's folder, empty for an image of nobody's project; where byte code is kept
     apt                 a folder with apt's sources and settings, for root inside
     name                the host name inside
 
@@ -38,6 +38,8 @@ PROJECT = "/work"
 BYTECODE = "/var/cache/pycache"
 HOME, ROOT_HOME = "/home/user", "/root"
 _CERTIFICATES = "/run/wardian/certificates"
+_KERNEL = ("/proc", "/sys", "/dev")
+_OWN = (PROJECT, "/opt/venv", "/opt/python", BYTECODE)
 
 # Variables that reach the container from outside without being asked for: the terminal's, the proxies'.
 _PASSED = (
@@ -60,12 +62,14 @@ class Command:
         "cpus",
         "directory",
         "environment",
+        "group",
         "keep",
         "memory",
         "mounts",
         "network",
         "root",
         "terminal",
+        "user",
     )
 
     def __init__(
@@ -78,6 +82,8 @@ class Command:
         network: bool = True,
         terminal: bool = False,
         root: bool = False,
+        user: int = bundle.USER,
+        group: int = bundle.USER,
         keep: str | None = None,
         memory: int | None = None,
         cpus: float | None = None,
@@ -89,6 +95,8 @@ class Command:
         self.network = network
         self.terminal = terminal
         self.root = root
+        self.user = user
+        self.group = group
         self.keep = keep
         self.memory = memory
         self.cpus = cpus
@@ -184,7 +192,8 @@ def configure(record: Record, command: Command, outside: Mapping[str, str]) -> d
     mounts = [*_mounts(record, command), *certificates]
     terminal = os.get_terminal_size(0) if command.terminal else None
     if command.root:
-        environment |= {"HOME": ROOT_HOME, "USER": "root"}
+        if record["folder"]:
+            environment |= {"HOME": ROOT_HOME, "USER": "root"}
         if record["apt"]:
             mounts.append(bundle.bind(f"{record['apt']}/sources", "/etc/apt/sources.list.d", read_only=True))
             mounts.append(bundle.bind(f"{record['apt']}/apt.conf", "/etc/apt/apt.conf", read_only=True))
@@ -207,18 +216,20 @@ def configure(record: Record, command: Command, outside: Mapping[str, str]) -> d
         seccomp=record["seccomp"],
         network=command.network,
         name=record["name"],
+        user=command.user,
+        group=command.group,
     )
 
 
 def _mounts(record: Record, command: Command) -> list[dict[str, Any]]:
-    mounts = [bundle.bind(record["folder"], PROJECT, read_only=False)]
+    mounts = [bundle.bind(record["folder"], PROJECT, read_only=False)] if record["folder"] else []
     if record["bytecode"]:
         os.makedirs(record["bytecode"], exist_ok=True)
         mounts.append(bundle.bind(record["bytecode"], BYTECODE, read_only=False))
     if command.network:
         mounts += bundle.network_mounts()
     for source, target, read_only in [*record["mounts"], *command.mounts]:
-        _check_target(target)
+        _check_target(target, (*_OWN, *_KERNEL) if record["folder"] else _KERNEL)
         source = os.path.abspath(source)  # the runtime stands elsewhere
         try:
             os.stat(source)
@@ -231,10 +242,10 @@ def _mounts(record: Record, command: Command) -> list[dict[str, Any]]:
     return mounts
 
 
-def _check_target(target: str) -> None:
+def _check_target(target: str, places: Sequence[str]) -> None:
     """Raise RunError for a mount that would cover what a run itself stands on."""
     place = os.path.normpath(target)
-    for taken in (PROJECT, "/proc", "/sys", "/dev", "/opt/venv", "/opt/python", BYTECODE):
+    for taken in places:
         if place == taken or f"{taken}/".startswith(f"{place.rstrip('/')}/"):
             raise RunError(
                 f"nothing can be mounted at {target}: it would cover {taken}", hint="choose another path"

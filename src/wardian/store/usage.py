@@ -5,12 +5,33 @@ On the start-up path of every run: no pathlib.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+
+@contextlib.contextmanager
+def using(home: str, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+    """Keep `prune` from what is in use while the block lasts; makes the store where there is none yet.
+
+    Raises StoreError for one that cannot be used.
+    """
+    try:
+        descriptor = shared(home, waiting)
+    except OSError:  # there is no store yet, or none that can be used, and Store says why
+        from wardian.store.store import Store
+
+        with Store.open(home).use(waiting):
+            yield
+        return
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def shared(home: str, waiting: Callable[[], None] | None = None) -> int:

@@ -71,11 +71,18 @@ def check_namespaces(host: Path, steps: Steps) -> Check:
 
 
 def check_seccomp(host: Path) -> Check:
-    """Whether the kernel filters system calls (seccomp(2)), with which root is emulated in builds."""
+    """Whether the kernel filters system calls (seccomp(2)), with which root is emulated in builds.
+
+    It has to hand some over, too: that is how the owners of files become known.
+    """
     actions = _read(host / "proc/sys/kernel/seccomp/actions_avail").split()
-    if "errno" in actions:
+    if _read(host / "proc/sys/kernel/yama/ptrace_scope").strip() == "3":
+        message = "builds cannot read which files are given owners: kernel.yama.ptrace_scope is 3"
+        hint = "set it to 2 or less where it is set, and restart: it cannot be lowered meanwhile"
+        return Check(name="seccomp", ok=False, message=message, hint=hint)
+    if "errno" in actions and "user_notif" in actions:
         return Check(name="seccomp", ok=True, message="system calls can be filtered")
-    message = "the kernel cannot filter system calls (CONFIG_SECCOMP_FILTER)"
+    message = "the kernel cannot filter system calls (CONFIG_SECCOMP_FILTER) and hand them over"
     return Check(name="seccomp", ok=False, message=message, hint="use a kernel that is built with seccomp")
 
 

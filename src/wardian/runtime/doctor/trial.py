@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wardian.runtime import namespace
+from wardian.system import namespace
 from wardian.system.processes import module_command
 
 if TYPE_CHECKING:
