@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from wardian.build.plan import plan
+from wardian.build.plan import BytecodeLayer, plan
 from wardian.ecosystems.debian.model import DebianLock, DebianPackage
 from wardian.ecosystems.python.model import Interpreter, PythonLock, PythonPackage
 from wardian.image.platform import Platform
@@ -55,3 +55,27 @@ def test_a_debian_layers_key_covers_the_bytes_of_its_packages() -> None:
     assert keys(base, replace(extra, sha256="f" * 64))[0] == keys(base, extra)[0]
     assert keys(base, replace(extra, sha256="f" * 64))[1] != keys(base, extra)[1]
     assert set(keys(replace(base, sha256="f" * 64), extra)).isdisjoint(keys(base, extra))
+
+
+def test_byte_code_and_slimness_are_layers_of_their_own() -> None:
+    made = lock((WHEEL,), ())
+    plain, compiled = plan(made), plan(made, bytecode=True)
+    assert compiled.layers[:-1] == plain.layers
+    bytecode = compiled.layers[-1]
+    assert isinstance(bytecode, BytecodeLayer)
+    assert (bytecode.environment, bytecode.library) == (plain.layers[2].key, plain.layers[0].key)
+    assert plain.layers[2].key in bytecode.below
+    slim = plan(made, bytecode=True, slim=True)
+    assert slim.layers[:-1] == compiled.layers
+    assert slim.layers[-1].below == tuple(layer.key for layer in compiled.layers)
+    assert plan(made, slim=True).layers[-1].key != slim.layers[-1].key
+    assert plan(lock((replace(WHEEL, sha256="cc" * 32),), ()), bytecode=True).layers[-1].key != bytecode.key
+
+
+def test_the_standard_library_of_a_managed_interpreter() -> None:
+    made = lock((WHEEL,), ())
+    managed = Interpreter(version="3.12.4", source="uv", key="k", build="b", sha256="ee" * 32)
+    assert made.python
+    layers = plan(replace(made, python=replace(made.python, interpreter=managed)), bytecode=True).layers
+    assert isinstance(layers[-1], BytecodeLayer)
+    assert layers[-1].library == next(layer.key for layer in layers if layer.name == "interpreter")

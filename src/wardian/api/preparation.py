@@ -29,8 +29,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from wardian.api.assembling import Assembler
+    from wardian.build.assemble import Arrived
+    from wardian.build.compare import Difference
     from wardian.ecosystems.debian.model import DebianLock
     from wardian.ecosystems.python.model import Interpreter
+    from wardian.image.library import StoredImage
+    from wardian.image.compression import Compression
     from wardian.runtime.sandbox import Sandbox
     from wardian.system.progress import Progress
 
@@ -220,7 +225,7 @@ class Preparation:
         self._tell_detected()
         with self._using():
             lock = self.current(workbench=workbench)
-            made = plan(lock, workbench=workbench)
+            made = plan(lock, workbench=workbench, docs=self.detection.spec.image.docs)
             from wardian.build.execute import Builder
 
             parts = Builder(workshop=self.workshop, lock=lock).build(made)
@@ -234,6 +239,28 @@ class Preparation:
             self._remember(image, made, lock)
         return image
 
+    def has_platforms(self) -> bool:
+        """Whether the image is one of several."""
+        return len(self._platforms(self.file.read())) > 1
+
+    def assemble(self, *, compression: Compression, arrived: Arrived | None) -> StoredImage:
+        """The project's image, packed; `arrived` is told of each of its blobs."""
+        self._tell_detected()
+        with self._using():
+            return self._assembler().assemble(compression=compression, arrived=arrived)
+
+    def verify(self, *, compression: Compression) -> tuple[StoredImage, Difference | None]:
+        """The image, and where one that is built from nothing differs from it."""
+        self._tell_detected()
+        with self._using():
+            return self._assembler().verify(compression=compression)
+
+    def _assembler(self) -> Assembler:
+        from wardian.api.assembling import Assembler
+
+        spec = self.detection.spec
+        return Assembler(workshop=self.workshop, folder=self.folder, spec=spec, lock=self.current())
+
     def record(self) -> dict[str, Any]:
         """The launch record of the image, which is built first if need be."""
         if self._record is None:
@@ -243,7 +270,7 @@ class Preparation:
 
     def bench_root(self, lock: model.PlatformLock) -> Path | None:
         """Where the built workbench lies on the host."""
-        bench = plan(lock, workbench=True).workbench
+        bench = plan(lock, workbench=True, docs=self.detection.spec.image.docs).workbench
         return self.workshop.store.snapshot(bench.key) / "root/opt/workbench" if bench else None
 
     def _remember(self, image: Image, made: Plan, lock: model.PlatformLock) -> None:

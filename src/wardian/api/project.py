@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from wardian.api.locks import Lock
     from wardian.api.preparation import Preparation
     from wardian.api.request import RunRequest
+    from wardian.build.assemble import Arrived
+    from wardian.build.compare import Difference
+    from wardian.image.library import StoredImage
+    from wardian.image.compression import Compression
     from wardian.project.detect import Detection
     from wardian.project.edit import Change
     from wardian.project.spec import Spec
@@ -183,6 +187,25 @@ class Project:
             return recalled(record)
         return self._prepared().build()
 
+    def assemble(self, *, compression: Compression = "gzip", arrived: Arrived | None = None) -> StoredImage:
+        """Lock and build if need be, then pack the image and name it `NAME:latest` in the store.
+
+        `arrived` is told of each blob (descriptor and path) as soon as it is there, from several threads.
+        Raises what `build` raises, and SpecError for files that cannot go into an image.
+        """
+        return self._prepared().assemble(compression=compression, arrived=arrived)
+
+    def has_platforms(self) -> bool:
+        """Whether the project is for several platforms, by its spec or its lock; raises LockError."""
+        return self._prepared().has_platforms()
+
+    def verify(self, *, compression: Compression = "gzip") -> tuple[StoredImage, Difference | None]:
+        """Assemble the image, build it a second time from nothing, and compare the two.
+
+        Returns the image, and the first difference if there is any. Raises what `assemble` raises.
+        """
+        return self._prepared().verify(compression=compression)
+
     def run(self, request: RunRequest) -> int:
         """Lock and build if need be, then run; returns the exit status.
 
@@ -214,18 +237,8 @@ class Project:
         def tell() -> None:
             self._progress.message("waiting for another process, which prunes")
 
-        try:
-            descriptor = usage.shared(self._home, tell)
-        except OSError:  # there is no store yet, or none that can be used, and Store says why
-            from wardian.store.store import Store
-
-            with Store.open(self._home).use(tell):
-                yield
-            return
-        try:
+        with usage.using(self._home, tell):
             yield
-        finally:
-            os.close(descriptor)
 
     def _for_script(self, script: str | None) -> Project:
         return Project(

@@ -1,5 +1,7 @@
 """Pruning: what no image needs any more is deleted. Nothing is lost but time, and with `--all` kept roots.
 
+Images are those that were built for a project, and those that have a name (image_pruning.py).
+
 It has the store alone: what runs or is built at this moment is in use, whatever the records say.
 """
 
@@ -15,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wardian.api import image_pruning
 from wardian.build import image as records
 from wardian.store import claims
 from wardian.store.store import Store
@@ -23,7 +26,9 @@ from wardian.system import files, variables
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from wardian.api.image_pruning import Needed
     from wardian.build.image import Record
+    from wardian.image.kept import Kept
 
 
 _LISTS_AGE = 30 * 86400  # seconds; a lock that is older is solved on new lists
@@ -57,12 +62,12 @@ def prune(
     older_than: float | None = None,
     dry_run: bool = False,
 ) -> Report:
-    """Delete images of projects that are gone, and the parts and downloads that no image uses.
+    """Delete images of projects that are gone, and the parts, blobs and downloads that no image uses.
 
     `home` is the store ($WARDIAN_HOME). `older_than` (seconds) also takes images that were not used for
-    so long, `everything` takes all. Roots that runs kept (`--keep`) hold people's work: `everything`
-    alone takes them, and `older_than` those of projects that are gone. Raises StoreError, also while
-    anything is built or run.
+    so long, pulled and loaded ones too, `everything` takes all. Roots that runs kept (`--keep`) hold
+    people's work: `everything` alone takes them, and `older_than` those of projects that are gone. Raises
+    StoreError, also while anything is built or run.
     """
     store = Store.open(home or variables.home(os.environ))
     wish = _Wish(everything=everything, older_than=older_than)
@@ -92,6 +97,14 @@ class _Wish:
             return is_old
         # Kept roots need their image's record: it tells whose they are.
         return is_old or not _folders(store.root / "kept" / record.identity)
+
+    def takes_name(self, images: _Images, path: Path, kept: Kept) -> bool:
+        """Whether an image's name goes: that of a built one with its project's image."""
+        if self.everything:
+            return True
+        if kept.origin == "built":
+            return _is_gone(kept.project) or kept.project in {it.project for it in images.going.values()}
+        return self.older_than is not None and time.time() - path.stat().st_mtime > self.older_than
 
     def takes_kept(self, record: Record | None) -> bool:
         """Whether an image's kept roots go with it; of those without a record nothing is known."""
@@ -125,10 +138,22 @@ def _unneeded(store: Store, wish: _Wish) -> Iterator[Item]:
         yield _item(f"image {record.name} of {record.project}", path)
     for path in images.unreadable if wish.everything else ():
         yield _item(f"unreadable record {path.stem}", path)
+    names = image_pruning.Names.read(store, lambda path, kept: wish.takes_name(images, path, kept))
+    for path, name in names.going.items():
+        yield _item(f"name {name.name.familiar} of a {name.origin} image", path)
+    for path in names.unreadable if wish.everything else ():
+        yield _item(f"unreadable name {path.stem}", path)
     kept = [folder for folder in _folders(store.root / "kept") if not _takes_kept(wish, images, folder.name)]
     yield from _projects(store, wish, images, {folder.name for folder in kept})
-    yield from _snapshots(store, wish, images, kept)
-    yield from _downloads(store, wish, images)
+    # What cannot be read may need any part.
+    if wish.everything or not (names.unreadable or images.unreadable):
+        needed = image_pruning.Needed.by(store, names)
+        yield from _snapshots(store, images, kept, needed)
+        yield from _blobs(store, needed) if images.staying else _downloads(store, needed)
+        for path in image_pruning.forgotten_layers(store, needed):
+            yield _item(f"record of the packed layer {path.stem[:12]}", path)
+    if images.staying or images.unreadable:
+        yield from _lists(store)
     if wish.everything:
         for folder in _folders(store.root / "toolbox"):
             yield _item(f"toolbox {folder.name}", folder)
@@ -151,13 +176,11 @@ def _projects(store: Store, wish: _Wish, images: _Images, kept: set[str]) -> Ite
             yield _item(f"kept roots of {folder.name}", folder)
 
 
-def _snapshots(store: Store, wish: _Wish, images: _Images, kept: list[Path]) -> Iterator[Item]:
-    if images.unreadable and not wish.everything:
-        return  # which parts such a record needs is not known
-    needed = {key for record in images.staying for key in (*record.layers, record.workbench)}
-    needed |= {Path(layer).parent.name for folder in kept for layer in _kept_layers(folder)}
+def _snapshots(store: Store, images: _Images, kept: list[Path], needed: Needed) -> Iterator[Item]:
+    keys = {key for record in images.staying for key in (*record.layers, record.workbench)}
+    keys |= {Path(layer).parent.name for folder in kept for layer in _kept_layers(folder)}
     for folder in _folders(store.root / "snapshots"):
-        if folder.name not in needed:
+        if folder.name not in keys | needed.snapshots:
             yield _item(f"part {folder.name[:12]}", folder)
 
 
@@ -167,16 +190,25 @@ def _kept_layers(folder: Path) -> Iterator[str]:
             yield from map(str, json.loads(path.read_bytes()))
 
 
-def _downloads(store: Store, wish: _Wish, images: _Images) -> Iterator[Item]:
-    """Fetched packages serve later builds of the same versions; they go when no image is left or all go.
+def _blobs(store: Store, needed: Needed) -> Iterator[Item]:
+    for name, path in image_pruning.orphans(store, needed):
+        yield _item(name, path)
 
-    Lists of Debian packages, of which every day brings new ones, go when they are old.
-    """
-    if wish.everything or not (images.staying or images.unreadable):
-        for name in ("content", "cache"):
-            for folder in _folders(store.root / name):
-                yield _item(f"downloads in {name}/{folder.name}", folder)
-        return
+
+def _downloads(store: Store, needed: Needed) -> Iterator[Item]:
+    """Fetched packages, which serve later builds of the same versions until no project's image is left."""
+    if not needed.blobs:
+        for folder in _folders(store.root / "content"):
+            yield _item(f"downloads in content/{folder.name}", folder)
+    for path in sorted(store.contents().glob("??/*")) if needed.blobs else ():
+        if path.name not in needed.blobs:
+            yield _item(f"download {path.name[:12]}", path)
+    for folder in _folders(store.root / "cache"):
+        yield _item(f"downloads in cache/{folder.name}", folder)
+
+
+def _lists(store: Store) -> Iterator[Item]:
+    """Lists of Debian packages, of which every day brings new ones: they go when they are old."""
     for name in ("apt", "lists"):
         for path in sorted((store.root / "cache" / name).glob("*")):
             if time.time() - path.lstat().st_mtime > _LISTS_AGE:

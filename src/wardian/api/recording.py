@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wardian.api import warm
+from wardian.build import execution
 from wardian.build import image as images
 from wardian.build.plan import plan
 from wardian.runtime import launch
@@ -38,7 +39,8 @@ class Project:
 
 def remember_image(workshop: Workshop, project: Project, image: Image, made: Plan) -> None:
     """Write the record by which `ls` and `prune` know the image."""
-    bench = plan(project.lock, workbench=True).workbench  # kept from pruning, built or not
+    made_with = plan(project.lock, workbench=True, docs=project.spec.image.docs)
+    bench = made_with.workbench  # kept from pruning, built or not
     images.write_record(
         workshop.store,
         images.Record(
@@ -103,13 +105,8 @@ def _task(task: Task) -> dict[str, Any]:
 
 
 def _environment(project: Project) -> dict[str, str]:
-    search = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
-    found = {"HOME": launch.HOME, "USER": "user", "LANG": "C.UTF-8"}
-    if python := project.lock.python:
-        managed = ["/opt/python/bin"] if python.interpreter.source == "uv" else []
-        search = ["/opt/venv/bin", *managed, *search]
-        found |= {"VIRTUAL_ENV": "/opt/venv", "PYTHONPYCACHEPREFIX": launch.BYTECODE}
-    return {"PATH": ":".join(search), **found, **project.spec.env}
+    kept = {"PYTHONPYCACHEPREFIX": launch.BYTECODE} if project.lock.python else {}
+    return execution.environment(project.spec, project.lock, {"USER": "user", **kept})
 
 
 def _write_apt(workshop: Workshop, project: Project, folder: Path) -> Path:

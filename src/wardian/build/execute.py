@@ -14,12 +14,22 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wardian.build import bytecode
 from wardian.build.image import Part
-from wardian.build.plan import DebianLayer, InterpreterLayer, Layer, Plan, PythonLayer
-from wardian.ecosystems.debian import configure
-from wardian.ecosystems.debian.database import Unpacked
+from wardian.build.plan import (
+    BytecodeLayer,
+    DebianLayer,
+    InterpreterLayer,
+    Layer,
+    Plan,
+    PythonLayer,
+    SlimLayer,
+)
+from wardian.build.slimming import Slimming
+from wardian.build.tree import read_tree
+from wardian.ecosystems.debian import configure, recording
 from wardian.ecosystems.debian.fetch import fetch
-from wardian.ecosystems.debian.unpacking import Unpacking, make_skeleton
+from wardian.ecosystems.debian.unpacking import UnpackedStage, Unpacking, make_skeleton
 from wardian.ecosystems.python import interpreter as interpreters
 from wardian.ecosystems.python.install import install, recorded_bytes
 from wardian.ecosystems.workshop import FILES, Workshop
@@ -91,7 +101,12 @@ class Builder:
                     self._build_python(layer, folder, built)
                 elif isinstance(layer, InterpreterLayer):
                     self._unpack_interpreter(layer, folder / "snapshot/root/opt/python")
-                built[layer.key].set_result(self._commit(layer, folder / "snapshot", start))
+                elif isinstance(layer, BytecodeLayer):
+                    self._compile(layer, folder, built)
+                elif isinstance(layer, SlimLayer):
+                    self._slim(layer, folder, built)
+                total = _bytes(layer, folder / "snapshot/root")
+                built[layer.key].set_result(self._commit(layer, folder / "snapshot", total, start))
 
     def _locked(self, layer: Layer) -> AbstractContextManager[None]:
         def tell() -> None:
@@ -120,6 +135,24 @@ class Builder:
             )
         digests = "\n".join(package.sha256 for package in layer.packages)
         (folder / "snapshot" / FILES).write_text(digests)
+
+    def _compile(self, layer: BytecodeLayer, folder: Path, built: dict[str, Future[Part]]) -> None:
+        for key in layer.below:
+            built[key].result()
+        with self.workshop.progress.step("compiling Python to byte code"):
+            bytecode.build(self.store, layer, self.sandbox(layer.below, folder), folder)
+
+    def _slim(self, layer: SlimLayer, folder: Path, built: dict[str, Future[Part]]) -> None:
+        for key in layer.below:
+            built[key].result()
+
+        def sandbox(roots: tuple[Path, ...]) -> Sandbox:
+            return Sandbox(runtime=self.workshop.runtime(), lowers=roots, upper=None, folder=folder)
+
+        below = Plan(platform=self.lock.platform, layers=layer.layers, workbench=None)
+        with self.workshop.progress.step("leaving out what running does not need"):
+            tree = read_tree(self.store, below)
+            Slimming(store=self.store, layer=layer, tree=tree, sandbox=sandbox, folder=folder).build()
 
     def sandbox(self, layers: Sequence[str], folder: Path) -> Sandbox:
         """A root of built layers, whose changes are thrown away with `folder`."""
@@ -160,7 +193,7 @@ class Builder:
         start = time.monotonic()
         roots = [folder / layer.key / "root" for layer in layers]
         for layer, root in zip(layers, roots, strict=True):
-            make_skeleton(root, layer.architecture)
+            make_skeleton(root, layer.architecture, base=not layer.below)
         (folder / "scratch").mkdir()
         content = self.store.contents()
         stages = [(layer.packages, root) for layer, root in zip(layers, roots, strict=True)]
@@ -172,14 +205,14 @@ class Builder:
                     stages,
                     content=content,
                     scratch=folder / "scratch",
+                    docs=layers[0].docs,
                     step=step,
                 )
             )
             _start(_guard, unpacking.fail, self._feed, layers, unpacking, step)
             for number, layer in enumerate(layers):
-                unpacked, deferred = unpacking.wait(number)
-                self._configure(layer, folder, unpacked, deferred)
-                built[layer.key].set_result(self._commit(layer, folder / layer.key, start))
+                total = self._configure(layer, folder, unpacking.wait(number))
+                built[layer.key].set_result(self._commit(layer, folder / layer.key, total, start))
                 start = time.monotonic()
 
     def _feed(self, layers: Sequence[DebianLayer], unpacking: Unpacking, step: Step) -> None:
@@ -199,37 +232,49 @@ class Builder:
             unpacking.finish()
             unpacking.join()
 
-    def _configure(
-        self, layer: DebianLayer, folder: Path, unpacked: list[Unpacked], deferred: list[Path]
-    ) -> None:
+    def _configure(self, layer: DebianLayer, folder: Path, unpacked: UnpackedStage) -> int:
+        """Configure a stage and record its contents; returns the bytes of its files."""
         scratch = folder / f"{layer.key}.work"
         (scratch / "exchange").mkdir(parents=True)
+        moment = recording.Moment.now(scratch)
         root = folder / layer.key / "root"
-        below = configure.EMPTY
-        if layer.below:
-            below = configure.State.read(self.store.snapshot(layer.below[-1]) / "dpkg.json")
+        below = [self.store.snapshot(key) for key in layer.below]
         sandbox = Sandbox(
             runtime=self.workshop.runtime(),
-            lowers=tuple(self._root(key) for key in layer.below),
+            lowers=tuple(path / "root" for path in below),
             upper=root,
             folder=scratch / "sandbox",
         )
         with self.workshop.progress.step(f"configuring {layer.name}"):
             stage = configure.Stage(
-                below=below,
-                unpacked=unpacked,
-                deferred=deferred,
+                below=configure.State.read(below[-1] / "dpkg.json") if below else configure.EMPTY,
+                unpacked=unpacked.unpacked,
+                deferred=unpacked.deferred,
+                lists=unpacked.lists,
                 roots=(*sandbox.lowers, root),
                 architecture=layer.architecture,
+                docs=layer.docs,
+                owners=scratch / "owners",
             )
             state = configure.configure(sandbox, scratch / "exchange", stage)
-        state.write(folder / layer.key / "dpkg.json")
+            state.write(folder / layer.key / "dpkg.json")
+            return recording.record_contents(
+                recording.Stage(
+                    folder=folder / layer.key,
+                    below=below,
+                    records=unpacked.records,
+                    links=stage.owners,
+                    unpacked=moment,
+                    content=self.store.contents(),
+                    docs=layer.docs,
+                )
+            )
 
-    def _commit(self, layer: Layer, folder: Path, start: float) -> Part:
+    def _commit(self, layer: Layer, folder: Path, total: int, start: float) -> Part:
         snapshot = Snapshot(
             name=layer.name,
             key=layer.key,
-            bytes=_bytes(layer, folder / "root"),
+            bytes=total,
             seconds=round(time.monotonic() - start, 3),
         )
         snapshots.commit(self.store, folder, snapshot)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wardian.lock.model import PlatformLock
 
 # Counted up when a change of wardian changes the bytes that the same packages give.
-_RECIPE = {"debian": 5, "interpreter": 1, "python": 1, "workbench": 1}
+_RECIPE = {"debian": 6, "interpreter": 1, "python": 2, "workbench": 1, "bytecode": 1, "slim": 1}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +35,11 @@ class Layer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DebianLayer(Layer):
-    """Debian packages that are unpacked and configured together."""
+    """Debian packages that are unpacked and configured together; `docs` keeps their documentation."""
 
     architecture: str
     packages: tuple[DebianPackage, ...]
+    docs: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,26 @@ class PythonLayer(Layer):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BytecodeLayer(Layer):
+    """The byte code of an environment and of the standard library.
+
+    `environment` and `library` are the keys of the layers that hold their sources.
+    """
+
+    interpreter: Interpreter
+    packages: tuple[PythonPackage, ...]
+    environment: str
+    library: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlimLayer(Layer):
+    """What may be left out of the layers below it, and what of them gets smaller. Nothing runs on it."""
+
+    layers: tuple[Layer, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """The layers of one platform's image from bottom to top, and the workbench, which is none of them."""
 
@@ -71,9 +92,20 @@ class Plan:
         return (*self.layers, *([self.workbench] if self.workbench else []))
 
 
-def plan(lock: PlatformLock, *, workbench: bool = False) -> Plan:
-    """The plan of a platform's image; with `workbench`, also of what notebooks are run with."""
-    layers: list[Layer] = list(_debian_layers(lock))
+def plan(
+    lock: PlatformLock,
+    *,
+    workbench: bool = False,
+    bytecode: bool = False,
+    docs: bool = False,
+    slim: bool = False,
+) -> Plan:
+    """The plan of a platform's image; with `workbench`, also of what notebooks are run with.
+
+    With `bytecode`, the image has Python's byte code in it; with `docs`, the packages' documentation;
+    `slim` leaves out of it what running does not need.
+    """
+    layers: list[Layer] = list(_debian_layers(lock, docs=docs))
     bench = None
     if lock.python:
         interpreter = lock.python.interpreter
@@ -81,20 +113,32 @@ def plan(lock: PlatformLock, *, workbench: bool = False) -> Plan:
             layers.append(_interpreter_layer(interpreter, lock.platform))
         if workbench:
             bench = _python_layer("workbench", interpreter, lock.python.workbench, layers)
-        layers.append(_python_layer("python", interpreter, lock.python.packages, layers))
+        environment = _python_layer("python", interpreter, lock.python.packages, layers)
+        library = (_interpreters(layers) or layers)[0].key
+        layers.append(environment)
+        if bytecode:
+            layers.append(_bytecode_layer(environment, library))
+    if slim:
+        layers.append(_slim_layer(layers))
     return Plan(platform=lock.platform, layers=tuple(layers), workbench=bench)
 
 
-def _debian_layers(lock: PlatformLock) -> Iterator[DebianLayer]:
+def _debian_layers(lock: PlatformLock, *, docs: bool) -> Iterator[DebianLayer]:
     below: tuple[str, ...] = ()
     for stage in sorted({package.stage for package in lock.debian.packages}):
         packages = tuple(package for package in lock.debian.packages if package.stage == stage)
         # A package's bytes tell its name and version.
         contents = [package.sha256 for package in packages]
-        key = _key("debian", lock.debian.suite, str(lock.platform), below, contents)
+        more = ["docs"] if docs else []
+        key = _key("debian", lock.debian.suite, str(lock.platform), below, contents, *more)
         name = "base" if stage == 0 else "system" if stage == 1 else f"system-{stage}"
         yield DebianLayer(
-            name=name, key=key, below=below, architecture=lock.platform.debian, packages=packages
+            name=name,
+            key=key,
+            below=below,
+            architecture=lock.platform.debian,
+            packages=packages,
+            docs=docs,
         )
         below = (*below, key)
 
@@ -128,6 +172,23 @@ def _python_layer(
         packages=packages,
         workbench=name == "workbench",
     )
+
+
+def _bytecode_layer(environment: PythonLayer, library: str) -> BytecodeLayer:
+    return BytecodeLayer(
+        name="bytecode",
+        key=_key("bytecode", environment.key),  # which tells the Python and its standard library
+        below=(*environment.below, environment.key),
+        interpreter=environment.interpreter,
+        packages=environment.packages,
+        environment=environment.key,
+        library=library,
+    )
+
+
+def _slim_layer(layers: Sequence[Layer]) -> SlimLayer:
+    below = tuple(layer.key for layer in layers)
+    return SlimLayer(name="slim", key=_key("slim", below), below=below, layers=tuple(layers))
 
 
 def _key(recipe: str, *inputs: object) -> str:

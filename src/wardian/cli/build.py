@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from wardian.cli.render import SHORT_KEY, columns, seconds, size
+from wardian.errors import BuildError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
-    from wardian import Image
+    from wardian import Image, Project
     from wardian.cli.parser import Parser
     from wardian.cli.session import Session
 
@@ -19,19 +20,28 @@ declaration has changed."""
 EXAMPLES = (
     ("wardian build", "lock if need be, then build"),
     ("wardian build --locked", "in CI: never resolve, fail when wardian.lock is stale"),
+    ("wardian build --verify", "prove that whoever builds this lock gets the same image"),
     ("wardian build --json", "name, key and parts for a program to read"),
 )
 
 
 def add_arguments(parser: Parser) -> None:
     """Declare the verb's options."""
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="build the image a second time from nothing, and compare: exit 1 where a byte differs",
+    )
     parser.add_locking()
     parser.add_common(json=True)
 
 
 def execute(arguments: argparse.Namespace, session: Session) -> int:
     """Build and show the parts, reused and built."""
-    image = session.project(offline=arguments.offline, locked=arguments.locked).build()
+    project = session.project(offline=arguments.offline, locked=arguments.locked)
+    if arguments.verify:
+        return _verify(project, arguments, session)
+    image = project.build()
     if arguments.json:
         session.print_json(_as_json(image))
         return 0
@@ -47,6 +57,23 @@ def execute(arguments: argparse.Namespace, session: Session) -> int:
     session.say(
         f"{image.name} ({image.key[:SHORT_KEY]}) for {image.platform}: {outcome} in {seconds(image.seconds)}"
     )
+    return 0
+
+
+def _verify(project: Project, arguments: argparse.Namespace, session: Session) -> int:
+    image, difference = project.verify()
+    digest = str(image.descriptor.digest)
+    if arguments.json:
+        session.print_json(
+            {"name": image.name, "digest": digest, "difference": str(difference) if difference else None}
+        )
+        return 1 if difference else 0
+    if difference:
+        raise BuildError(
+            f"{image.name} built twice is not the same: {difference}",
+            hint="report this with the package's name; the lock is not at fault",
+        )
+    session.say(f"{image.name} {digest}: built twice, the same")
     return 0
 
 

@@ -136,6 +136,25 @@ class Parser(argparse.ArgumentParser):
         )
         self.add_argument("--offline", action="store_true", help="use only what is on this machine already")
 
+    def add_image(self) -> None:
+        """Add which image is meant: one of the store, or the project's, which may be packed in several ways."""
+        self.add_argument(
+            "--image", metavar="NAME", help="an image of the store (`wardian image ls`), not the project's"
+        )
+        self.add_argument("--platform", metavar="OS/ARCH", help="with --image: which of its platforms")
+        self.add_argument(
+            "--compression",
+            choices=("gzip", "zstd", "zstd:chunked", "none"),
+            default="gzip",
+            help="how the project's layers are packed (default: gzip, which everything reads)",
+        )
+
+    def add_insecure(self) -> None:
+        """Add the exception that no registry gets unasked."""
+        self.add_argument(
+            "--insecure", action="store_true", help="accept http, or a certificate that nobody vouches for"
+        )
+
     def add_command(self, completer: Callable[..., Iterable[str]]) -> None:
         """Take what begins at the first word that is no option as a command, in `arguments.command`.
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from wardian import Project
     from wardian.cli.console import Console
+    from wardian.image.library import Library, StoredImage
+    from wardian.image.compression import Compression
 
 
 class Session:
@@ -54,6 +56,30 @@ class Session:
         from wardian.system.variables import home
 
         return Path(home(self.environment))
+
+    def image(
+        self,
+        name: str | None,
+        *,
+        compression: Compression = "gzip",
+        platform: str | None = None,
+        offline: bool = False,
+        locked: bool = False,
+    ) -> StoredImage:
+        """The image `name` of the store, or the project's own, which is built and packed first."""
+        if name is None:
+            return self.project(offline=offline, locked=locked).assemble(compression=compression)
+        from wardian.api.shipping import complete
+        from wardian.image.platform import Platform
+
+        return complete(self.library(), name, Platform.parse(platform) if platform else None)
+
+    def library(self) -> Library:
+        """The images of the store; raises StoreError."""
+        from wardian.image.library import Library
+        from wardian.store.store import Store
+
+        return Library(Store.open(self.home()))
 
     def path(self, text: str) -> str:
         """A path that the user wrote, absolute; `-C` has made it relative to the project's folder."""

@@ -2,7 +2,8 @@
 
 A verb's module has `DESCRIPTION`, `EXAMPLES` (command and comment), perhaps `USAGE`, and the functions
 `add_arguments(parser)` and `execute(arguments, session) -> int`. The table stands apart from the
-modules so that an invocation imports one of them and no other.
+modules so that an invocation imports one of them and no other. A module with `VERBS`, names and lines, has
+verbs of its own, each again a module: `image ls` is image_ls.py.
 """
 
 from __future__ import annotations
@@ -35,6 +36,17 @@ GROUPS = {
         "lock": "resolve every package to a version and a hash, in wardian.lock",
         "build": "make the image that wardian.lock names",
     },
+    "Let it out": {
+        "push": "push the image to a registry",
+        "pull": "pull an image from a registry",
+        "save": "write the image to a file",
+        "load": "read images from a file",
+        "export": "write the image, or what makes it, in other tools' formats",
+        "image": "inspect, list, name and remove images",
+        "docker": "put the image into Docker or Podman on this machine",
+        "login": "keep credentials for a registry",
+        "logout": "forget credentials for a registry",
+    },
     "Keep house": {
         "ls": "list the images that were built, and their sizes",
         "prune": "delete images and downloads that are no longer needed",
@@ -63,5 +75,5 @@ def verb_parser(name: str, module: ModuleType, *, coloured: bool = False) -> Par
 
 
 def verb_module(name: str) -> ModuleType:
-    """Import the module that implements the verb `name`."""
-    return import_module(f"wardian.cli.{name}")
+    """Import the module that implements the verb `name`, or one such as `image ls`."""
+    return import_module(f"wardian.cli.{name.replace(' ', '_')}")

@@ -1,0 +1,116 @@
+"""From a built project to its image: what of it goes in, and which name the image has in the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wardian.build.assemble import Assembly, assemble
+from wardian.build.compare import Difference, first_difference
+from wardian.build.execute import Builder
+from wardian.build.layers import Code, recipes
+from wardian.build.plan import Plan, plan
+from wardian.build.tree import read_tree
+from wardian.ecosystems.workshop import Workshop
+from wardian.image.library import Library, StoredImage
+from wardian.image.reference import Reference
+from wardian.store.store import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wardian.build.assemble import Arrived
+    from wardian.image.compression import Compression
+    from wardian.lock.model import PlatformLock
+    from wardian.project.spec import Spec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assembler:
+    """Makes the image of a project folder out of its spec and the lock's part for this machine."""
+
+    workshop: Workshop
+    folder: Path
+    spec: Spec
+    lock: PlatformLock
+
+    def assemble(self, *, compression: Compression, arrived: Arrived | None = None) -> StoredImage:
+        """Build what is missing, pack what has not been packed, and name the image after the project.
+
+        `arrived` is told of each blob as soon as it is there. Raises BuildError, FetchError,
+        VerificationError, SpecError and HostError.
+        """
+        made = self._plan()
+        store = self.workshop.store
+        Builder(workshop=self.workshop, lock=self.lock).build(made)
+        image = assemble(
+            store,
+            self._assembly(store, made),
+            compression=compression,
+            progress=self.workshop.progress,
+            arrived=arrived,
+        )
+        name = Reference.parse(self.spec.name)
+        Library(store).keep(name, image.descriptor, origin="built", project=str(self.folder))
+        return StoredImage(
+            descriptor=image.descriptor,
+            manifest=image.manifest,
+            configuration=image.configuration,
+            name=name.familiar,
+        )
+
+    def verify(self, *, compression: Compression) -> tuple[StoredImage, Difference | None]:
+        """Assemble the image, build it again from nothing in a store of its own, and compare.
+
+        What is fetched is shared: it is verified whenever it is used. Python's files come from the index
+        again, unless the network is forbidden.
+        """
+        image = self.assemble(compression=compression)
+        store = self.workshop.store
+        with store.temporary() as folder:
+            _share(store, folder, packages=self.workshop.offline)
+            second = Workshop(
+                store=Store.open(folder),
+                environment=self.workshop.environment,
+                progress=self.workshop.progress,
+                offline=self.workshop.offline,
+            )
+            again = Assembler(workshop=second, folder=self.folder, spec=self.spec, lock=self.lock)
+            other = again.assemble(compression=compression)
+            return image, first_difference(Library(store), image, Library(second.store), other)
+
+    def _plan(self) -> Plan:
+        wish = self.spec.image
+        return plan(self.lock, docs=wish.docs, bytecode=wish.bytecode)
+
+    def _assembly(self, store: Store, made: Plan) -> Assembly:
+        from wardian.project.repository import image_annotations
+
+        states = "\n".join(layer.key for layer in made.layers)
+        found = recipes(self.lock, read_tree(store, made), self._code(), states=states)
+        said = image_annotations(self.spec, self.folder)
+        return Assembly(spec=self.spec, lock=self.lock, recipes=found, annotations=said)
+
+    def _code(self) -> Code | None:
+        from wardian.project.code import code_digest, code_entries, select_code
+
+        selected = select_code(self.folder, self.spec.image)
+        if not selected.files:
+            return None
+        for note in selected.notes:
+            self.workshop.progress.message(note)
+        return Code(
+            folder=self.folder,
+            entries=tuple(code_entries(selected)),
+            digest=code_digest(self.folder, selected),
+        )
+
+
+def _share(store: Store, folder: Path, *, packages: bool) -> None:
+    """Let a second store at `folder` see what the first one has fetched."""
+    (folder / "content").mkdir()
+    (folder / "content/sha256").symlink_to(store.contents())
+    (folder / "toolbox").symlink_to(store.toolbox())
+    (folder / "cache").mkdir()
+    for name in ("lists", *(["uv"] if packages else [])):
+        (folder / "cache" / name).symlink_to(store.cache(name))

@@ -1,0 +1,100 @@
+"""Images on their way out: to registries, as they are packed, and to engines."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wardian.api.registries import open_registry
+from wardian.errors import ImageError
+from wardian.image.library import Library, StoredImage
+from wardian.image.reference import Reference
+from wardian.registry.platforms import put_platform
+from wardian.registry.push import Push, Traffic
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wardian.image.descriptor import Descriptor, Digest
+    from wardian.image.platform import Platform
+    from wardian.store.store import Store
+    from wardian.system.progress import Progress
+
+Arrived = Callable[["Descriptor", Path], None]
+# Makes or finds an image, and tells of each of its blobs as soon as it is there.
+Source = Callable[[Arrived], StoredImage]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pushed:
+    """What a push came to. `digest` is what the tag names now: the image's, or that of `index`."""
+
+    reference: Reference
+    image: StoredImage
+    digest: Digest
+    is_index: bool
+    traffic: Traffic
+
+
+def push(
+    source: Source,
+    reference: Reference,
+    *,
+    store: Store,
+    environment: Mapping[str, str],
+    progress: Progress,
+    insecure: bool = False,
+    beside: bool = False,
+) -> Pushed:
+    """Push the image that `source` gives; blobs are sent while others are still packed.
+
+    With `beside` the tag names an index, in which the image takes its platform's place beside others.
+    Raises what `source` raises, RegistryError, CredentialsError, ImageError and VerificationError.
+    """
+    with (
+        open_registry(
+            reference.registry, environment=environment, progress=progress, insecure=insecure
+        ) as registry,
+        Push(registry, reference, progress=progress, store=store) as under_way,
+    ):
+        guard = threading.Lock()
+
+        def arrived(descriptor: Descriptor, path: Path) -> None:
+            with guard:
+                under_way.submit(descriptor, path)
+
+        image = source(arrived)
+        manifest = Library(store).read(image.descriptor, f"the manifest of {image.name}")
+        digest = under_way.finish(manifest, image.descriptor.media_type, tagged=not beside)
+        if beside:
+            digest = put_platform(registry, reference, image.descriptor, image.platform).digest
+        return Pushed(
+            reference=reference, image=image, digest=digest, is_index=beside, traffic=under_way.traffic
+        )
+
+
+def complete(library: Library, name: str, platform: Platform | None = None) -> StoredImage:
+    """The image of that name in the store, with all of its blobs; raises ImageError."""
+    image = library.resolve(name, platform)
+    if missing := library.missing(image):
+        raise ImageError(
+            f"the image {name} is not whole here: {len(missing)} of its layers are missing, the first "
+            f"{missing[0].digest}",
+            hint="pull or load it again",
+        )
+    return image
+
+
+def stored(library: Library, name: str, platform: Platform | None = None) -> Source:
+    """The image of that name in the store, as something that can be pushed; raises ImageError."""
+    image = complete(library, name, platform)
+
+    def source(arrived: Arrived) -> StoredImage:
+        for descriptor in (*image.manifest.layers, image.manifest.config):
+            arrived(descriptor, library.blob(descriptor.digest))
+        return image
+
+    return source

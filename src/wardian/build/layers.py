@@ -1,0 +1,82 @@
+"""From an image's tree to its layers, from bottom to top: packages, what belongs to none, the code."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wardian.build.split import split_debian, split_python
+from wardian.image.packing import Recipe
+
+if TYPE_CHECKING:
+    from wardian.build.tree import Tree
+    from wardian.image.entry import Entry
+    from wardian.lock.model import PlatformLock
+
+# Counted up when the same entries and packages give other bytes.
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """The project's files: the folder they lie in, their entries, and the digest of it all."""
+
+    folder: Path
+    entries: tuple[Entry, ...]
+    digest: str
+
+
+def recipes(lock: PlatformLock, tree: Tree, code: Code | None, *, states: str) -> tuple[Recipe, ...]:
+    """The layers' recipes. `states` tells the snapshots whose files belong to no package."""
+    found = [*_packages(lock, tree)]
+    loose = (
+        ("python: interpreter", tree.interpreter),
+        ("debian: configuration", tree.state),
+        ("python: environment", tree.environment),
+        ("python: byte code of the standard library", tree.bytecode),
+    )
+    found += [_recipe(name, tree.roots, entries, [name, states]) for name, entries in loose if entries]
+    if code and code.entries:
+        found.append(_recipe("code", (code.folder,), code.entries, [code.digest]))
+    return tuple(found)
+
+
+def _packages(lock: PlatformLock, tree: Tree) -> Iterator[Recipe]:
+    """The layers of packages: what is in them follows from the packages, and so does their key."""
+    for debian in split_debian(lock):
+        digests = [package.sha256 for package in debian.packages]
+        entries = _joined([tree.debian[digest] for digest in digests])
+        yield _recipe(f"debian: {debian.name}", tree.roots, entries, ["debian", *digests])
+    for python in split_python(lock):
+        digests = [package.sha256 for package in python.packages]
+        entries = _joined([tree.python[package.name] for package in python.packages])
+        assert lock.python  # it has packages
+        version = lock.python.interpreter.version  # it wrote what is installed, and compiled it
+        yield _recipe(f"python: {python.name}", tree.roots, entries, ["python", version, *digests])
+
+
+def _joined(packages: Sequence[Iterable[Entry]]) -> tuple[Entry, ...]:
+    """Several packages' entries: a folder that more than one ships is there once."""
+    seen: set[str] = set()
+    found = []
+    for entries in packages:
+        for entry in entries:
+            if entry.kind != "directory" or entry.path not in seen:
+                seen.add(entry.path)
+                found.append(entry)
+    return tuple(found)
+
+
+def _recipe(name: str, roots: tuple[Path, ...], entries: tuple[Entry, ...], contents: list[str]) -> Recipe:
+    """A recipe whose key covers every member's header, and by `contents` what is in the files."""
+    digest = hashlib.sha256("\n".join([str(_VERSION), *contents]).encode())
+    for entry in entries:
+        line = (
+            f"\n{entry.path}\0{entry.kind}\0{entry.mode}\0{entry.uid}\0{entry.gid}\0{entry.mtime}"
+            f"\0{entry.size}\0{entry.target}\0{sorted(entry.xattrs.items()) if entry.xattrs else ''}"
+        )
+        digest.update(line.encode(errors="surrogateescape"))
+    return Recipe(key=digest.hexdigest()[:40], name=name, roots=roots, entries=entries)
