@@ -30,9 +30,9 @@ class Console:
         self._display: Progress | None = None
         self._guard = allocate_lock()
 
-    def step(self, title: str, *, total: int | None = None, unit: str = "") -> Step:
+    def step(self, title: str, *, total: int | None = None, unit: str = "", passing: bool = False) -> Step:
         """Begin a step; it is shown until its `with` block ends."""
-        return self._chosen().step(title, total=total, unit=unit)
+        return self._chosen().step(title, total=total, unit=unit, passing=passing)
 
     def message(self, text: str) -> None:
         """Show one lasting line."""

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from wardian.cli.render import seconds, size
+from wardian.system.progress import Silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from wardian.system.progress import Step
+
+_TELLING = 1_000_000  # bytes; the rate of fewer says more of the network's delay than of its width
 
 
 class Lines:
@@ -27,8 +30,10 @@ class Lines:
         self.verbose = verbose
         self.clock = clock
 
-    def step(self, title: str, *, total: int | None = None, unit: str = "") -> Step:
-        """Begin a step, which is one line now and one at its end."""
+    def step(self, title: str, *, total: int | None = None, unit: str = "", passing: bool = False) -> Step:
+        """Begin a step, which is one line now and one at its end; a passing one is told when verbose."""
+        if passing and not self.verbose:
+            return Silent().step(title)
         return _LineStep(self, title, total, unit)
 
     def message(self, text: str) -> None:
@@ -61,10 +66,15 @@ class _LineStep:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        told = self._tally.told()
+        took = self._lines.clock() - self._start
+        told = self._tally.told(took)
         outcome = "failed" if kind else "done"
-        took = seconds(self._lines.clock() - self._start)
-        self._lines.message(f"{self._title}: {outcome} in {took}" + (f" ({told})" if told else ""))
+        self._lines.message(f"{self._title}: {outcome} in {seconds(took)}" + (f" ({told})" if told else ""))
+
+
+def rate(speed: float) -> str:
+    """Bytes per second, for people: `45.2 MB/s`."""
+    return f"{size(round(speed))}/s"
 
 
 class Tally:
@@ -83,12 +93,16 @@ class Tally:
         with self._guard:
             self.done += amount
 
-    def told(self) -> str:
-        """What was done, for people: `89.0 MB` or `199 packages`; empty where nothing was counted."""
+    def told(self, took: float = 0.0) -> str:
+        """What was done, for people: `89.0 MB` or `199 packages`; empty where nothing was counted.
+
+        Of many bytes, the rate too, where it is known how many seconds they `took`.
+        """
         if not self.done:
             return ""
         if self.unit == "B":
-            return size(self.done)
+            is_telling = took > 0 and self.done >= _TELLING
+            return size(self.done) + (f", {rate(self.done / took)}" if is_telling else "")
         unit = self.unit.removesuffix("s") if self.done == 1 else self.unit
         return f"{self.done} {unit}".rstrip()
 

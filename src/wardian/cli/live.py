@@ -10,10 +10,19 @@ import time
 from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, Task, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.text import Text
 
-from wardian.cli.lines import Tally
+from wardian.cli.lines import Tally, rate
 from wardian.cli.render import seconds
 
 if TYPE_CHECKING:
@@ -32,6 +41,15 @@ class _BarWhereCounted(BarColumn):
         return Text("") if task.total is None else super().render(task)  # type: ignore[return-value]
 
 
+class _Rate(ProgressColumn):
+    """How fast bytes pass, over the last half minute."""
+
+    def render(self, task: Task) -> Text:
+        if task.fields["unit"] != "B" or not task.speed:
+            return Text("")
+        return Text(rate(task.speed), style="dim")
+
+
 class Live:
     """A `Progress` that draws on `stream`."""
 
@@ -43,14 +61,14 @@ class Live:
         self._bars: Progress | None = None
         self._open = 0
 
-    def step(self, title: str, *, total: int | None = None, unit: str = "") -> Step:
-        """Begin a step, which has a bar until it ends."""
+    def step(self, title: str, *, total: int | None = None, unit: str = "", passing: bool = False) -> Step:
+        """Begin a step, which has a bar until it ends, and then a line unless it is a passing one."""
         with self._guard:
             if self._bars is None:
                 self._bars = self._draw()
             self._open += 1
-            task = self._bars.add_task(title, total=total, count="", note="")
-            return _LiveStep(self, self._bars, task, title, Tally(total, unit))
+            task = self._bars.add_task(title, total=total, unit=unit, count="", note="")
+            return _LiveStep(self, self._bars, task, title, Tally(total, unit), passing=passing)
 
     def message(self, text: str) -> None:
         """Print one line above the bars."""
@@ -63,6 +81,7 @@ class Live:
             TextColumn("{task.description}", markup=False),
             _BarWhereCounted(bar_width=24),
             TextColumn("{task.fields[count]}", markup=False),
+            _Rate(),
             TimeElapsedColumn(),
             TextColumn("{task.fields[note]}", style="dim", markup=False),
             console=self._console,
@@ -96,12 +115,15 @@ class Live:
 
 
 class _LiveStep:
-    def __init__(self, live: Live, bars: Progress, task: TaskID, title: str, tally: Tally) -> None:
+    def __init__(
+        self, live: Live, bars: Progress, task: TaskID, title: str, tally: Tally, *, passing: bool
+    ) -> None:
         self._live = live
         self._bars = bars
         self._task = task
         self._title = title
         self._tally = tally
+        self._passing = passing
         self._start = time.monotonic()
 
     def advance(self, amount: int = 1) -> None:
@@ -125,7 +147,9 @@ class _LiveStep:
 
     def _line(self, *, failed: bool) -> Text | None:
         took = time.monotonic() - self._start
-        told = self._tally.told()
+        told = self._tally.told(took)
+        if self._passing:
+            return None
         if not failed and not told and took < UNREMARKABLE:
             return None
         mark = ("✗ ", "bold red") if failed else ("✓ ", "green")

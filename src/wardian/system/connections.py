@@ -16,9 +16,12 @@ from urllib.parse import unquote, urlsplit
 from wardian.errors import FetchError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from urllib3 import PoolManager
+
+    # What a host, `name` or `name:port`, is trusted by, where that is not the environment's affair.
+    Trust = Callable[[str], ssl.SSLContext | None]
 
 # Where distributions keep their certificates, for a Python whose OpenSSL was built to look elsewhere
 # (uv's managed interpreters): Debian, Fedora, Alpine, openSUSE.
@@ -35,19 +38,31 @@ _USER = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)[^/?#]*@")
 
 
 class Connections:
-    """Pools of kept connections, at most `connections` to a host at once. Safe in several threads."""
+    """Pools of kept connections, at most `connections` to a host at once. Safe in several threads.
 
-    def __init__(self, environment: Mapping[str, str], *, connections: int, stall: float) -> None:
+    `trust` gives the TLS contexts of hosts that have their own; where it gives none, the environment does.
+    """
+
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        *,
+        connections: int,
+        stall: float,
+        trust: Trust | None = None,
+    ) -> None:
         self._environment = environment
         self._connections = connections
         self._stall = stall
+        self._trust = trust
         self._lock = threading.Lock()
-        self._managers: dict[tuple[str | None, bool], PoolManager] = {}
+        self._managers: dict[tuple[str | None, bool, str], PoolManager] = {}
 
     def manager(self, url: str) -> PoolManager:
         """The pools that `url` is reached through; raises FetchError for an unusable proxy."""
         secure = url.startswith("https:")
-        key = (proxy(url, self._environment), secure)
+        host = urlsplit(url).netloc.rpartition("@")[2].lower() if secure and self._trust else ""
+        key = (proxy(url, self._environment), secure, host)
         with self._lock:
             if key not in self._managers:
                 self._managers[key] = self._make(*key)
@@ -60,12 +75,18 @@ class Connections:
                 manager.clear()
             self._managers.clear()
 
-    def _make(self, address: str | None, secure: bool) -> PoolManager:
+    def _context(self, address: str | None, secure: bool, host: str) -> ssl.SSLContext | None:
+        # Reading a hundred certificates takes 20 ms: only where TLS is spoken, to the host or the proxy.
+        if not secure and not (address or "").startswith("https:"):
+            return None
+        own = self._trust(host) if self._trust and host else None
+        return own or certificates(self._environment)
+
+    def _make(self, address: str | None, secure: bool, host: str) -> PoolManager:
         import urllib3
 
         timeout = urllib3.Timeout(connect=self._stall, read=self._stall)
-        # Reading a hundred certificates takes 20 ms: only where TLS is spoken, to the host or the proxy.
-        context = certificates(self._environment) if secure or (address or "").startswith("https:") else None
+        context = self._context(address, secure, host)
         if address is None:
             return urllib3.PoolManager(
                 num_pools=32, maxsize=self._connections, block=True, timeout=timeout, ssl_context=context

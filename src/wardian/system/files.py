@@ -13,23 +13,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def write_atomic(path: str | os.PathLike[str], data: str | bytes, *, durable: bool = False) -> None:
+def write_atomic(
+    path: str | os.PathLike[str], data: str | bytes, *, durable: bool = False, mode: int | None = None
+) -> None:
     """Write `data` to `path` under a temporary name beside it, then rename.
 
     With `durable` the bytes are on the disk before the name is: for what cannot be made again.
-    Keeps the mode of a file that is already there. Raises HostError when the disk refuses.
+    With `mode` the file has it from its first byte on; else it keeps the mode of one that is already there.
+    Raises HostError when the disk refuses.
     """
     target = os.path.realpath(path)
     temporary = f"{target}.{os.urandom(6).hex()}.tmp"  # two threads may write the same file
     raw = data.encode() if isinstance(data, str) else data
     try:
-        with open(temporary, "wb") as file:
+        opened = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode or 0o666)
+        with open(opened, "wb") as file:
             file.write(raw)
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
         with contextlib.suppress(FileNotFoundError):
-            os.chmod(temporary, os.stat(target).st_mode & 0o7777)
+            os.chmod(temporary, mode or os.stat(target).st_mode & 0o7777)
         os.rename(temporary, target)
     except OSError as error:
         with contextlib.suppress(OSError):

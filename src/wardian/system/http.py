@@ -7,50 +7,33 @@ bounds, and the error that remains names the address and the reason.
 from __future__ import annotations
 
 import contextlib
-import random
 import secrets
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 from wardian.errors import FetchError, VerificationError
+from wardian.system.attempts import Attempts
+from wardian.system.attempts import Pace as Pace  # part of what a Fetcher is made with
 from wardian.system.connections import Connections, authorization, without_credentials
+from wardian.system.exchange import Exchange, released
 from wardian.system.http_reasons import FailedError, Reason, explain, explain_status
-from wardian.system.passage import CHUNK, Passage, create, read_file, write
+from wardian.system.passage import Passage, create, read_file, write
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from urllib3 import BaseHTTPResponse
 
-T = TypeVar("T")
-
 # Bodies that `get` holds in memory are release files and JSON: the largest known is 2 MB.
 _LARGEST_BODY = 64 << 20
-# Slower than this, in bytes per second over one `stall`, a server counts as hanging.
-_SLOWEST = 1024
-_MOST_REDIRECTS = 8
+MOST_REDIRECTS = 8
 
 
 class MissingError(FetchError):
     """The address was reached and has no such thing (404, 410)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """How patient a Fetcher is. Times in seconds.
-
-    One attempt may hang for `stall`; between `attempts` it pauses `pause`, twice that, and so on, in all
-    at most `patience`.
-    """
-
-    attempts: int = 5
-    pause: float = 0.25
-    patience: float = 45.0
-    stall: float = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,9 +64,11 @@ class Fetcher:
         pace: Pace | None = None,
     ) -> None:
         self.offline = offline
-        self._pace = pace or Pace()
-        self._connections = Connections(environment, connections=connections, stall=self._pace.stall)
-        self._closed = threading.Event()
+        pace = pace or Pace()
+        self._attempts = Attempts(pace)
+        self._exchange = Exchange(
+            Connections(environment, connections=connections, stall=pace.stall), stall=pace.stall
+        )
 
     def __enter__(self) -> Fetcher:
         return self
@@ -93,15 +78,15 @@ class Fetcher:
 
     def close(self) -> None:
         """Give up connections and end the pauses of attempts under way."""
-        self._closed.set()
-        self._connections.close()
+        self._attempts.close()
+        self._exchange.close()
 
     def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> Response:
         """Fetch a small body (at most 64 MiB). 304 is an answer like any other.
 
         Raises MissingError for 404 and 410, FetchError for all else that fails.
         """
-        found = self._try(lambda: self._get_once(url, headers or {}))
+        found = self._attempts.run(lambda: self._get_once(url, headers or {}))
         if isinstance(found, Reason):
             raise _error([(url, found)])
         return found
@@ -134,37 +119,18 @@ class Fetcher:
             return True
 
         for url in urls:
-            reason = self._try(attempt)
+            reason = self._attempts.run(attempt)
             if not isinstance(reason, Reason):
                 return
             failures.append((url, reason))
         raise _error(failures)
-
-    def _try(self, attempt: Callable[[], T]) -> T | Reason:
-        waited = 0.0
-        reason = Reason(text="it was not tried")
-        for number in range(self._pace.attempts):
-            try:
-                return attempt()
-            except FailedError as failed:
-                reason = failed.reason
-            # The share of chance keeps threads that failed together from coming back together.
-            pause = max(self._pace.pause * 2**number * random.uniform(0.75, 1.25), reason.retry_after)
-            waited += pause
-            # Other bytes than those named may be a proxy's passing fault, but hardly three times.
-            is_last = number + 1 >= (2 if reason.is_mismatch else self._pace.attempts)
-            if not reason.is_transient or is_last or waited > self._pace.patience or self._closed.wait(pause):
-                return (
-                    reason if number == 0 else replace(reason, text=f"{reason.text}; {number + 1} attempts")
-                )
-        return reason
 
     def _get_once(self, url: str, headers: Mapping[str, str]) -> Response:
         if url.startswith("file:"):
             return Response(status=200, headers={}, body=b"".join(read_file(url)))
         body = bytearray()
         with self._open(url, headers) as answer:
-            for chunk in self._chunks(answer):
+            for chunk in self._exchange.chunks(answer):
                 body += chunk
                 if len(body) > _LARGEST_BODY:
                     raise FailedError(Reason(text=f"it exceeds {_LARGEST_BODY} bytes", is_transient=False))
@@ -192,7 +158,7 @@ class Fetcher:
         with self._open(url, {}) as answer:
             if answer.status != 200:
                 raise FailedError(Reason(text=f"it answers {answer.status}", is_transient=False))
-            yield from self._chunks(answer)
+            yield from self._exchange.chunks(answer)
 
     @contextlib.contextmanager
     def _open(self, url: str, headers: Mapping[str, str]) -> Iterator[BaseHTTPResponse]:
@@ -200,66 +166,25 @@ class Fetcher:
             raise FailedError(
                 Reason(text="wardian is offline", is_transient=False, hint="run it without --offline")
             )
-        answer = self._request(url, headers)
-        try:
+        with released(self._request(url, headers)) as answer:
             if answer.status >= 400:
                 after = answer.headers.get("retry-after")
                 raise FailedError(explain_status(answer.status, after, now=time.time()))
             yield answer
-        except BaseException:
-            answer.close()  # what is left of the body must not be read as the next answer
-            answer.release_conn()  # closed, but one of those that its host may have
-            raise
-        else:
-            answer.release_conn()
 
     def _request(self, url: str, headers: Mapping[str, str]) -> BaseHTTPResponse:
         """Ask, and follow redirects ourselves: each address has its own proxy, certificates, credentials."""
-        for _ in range(_MOST_REDIRECTS):
-            answer = self._request_once(url, headers)
-            target = answer.headers.get("location")
-            if answer.status not in (301, 302, 303, 307, 308) or target is None:
-                return answer
-            answer.drain_conn()
-            url = urljoin(url, target)
-        raise FailedError(Reason(text=f"it redirects over {_MOST_REDIRECTS} times", is_transient=False))
-
-    def _request_once(self, url: str, headers: Mapping[str, str]) -> BaseHTTPResponse:
-        import urllib3
-
-        if not url.startswith(("http://", "https://")):  # nor may a redirect lead to a file
-            raise FailedError(explain(ValueError(url)))
-        plain = {"User-Agent": "wardian", "Accept-Encoding": "identity"}
-        try:
-            return self._connections.manager(url).request(
-                "GET",
-                without_credentials(url),
-                headers={**plain, **authorization(url), **headers},
-                retries=False,  # urllib3's own know neither our bounds nor our bodies
-                redirect=False,
-                preload_content=False,
-                decode_content=False,
-            )
-        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise FailedError(explain(error)) from error
-
-    def _chunks(self, answer: BaseHTTPResponse) -> Iterator[bytes]:
-        import urllib3
-
-        since, count = time.monotonic(), 0
-        while True:
+        for _ in range(MOST_REDIRECTS):
             try:
-                chunk = answer.read1(CHUNK)
-            except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+                answer = self._exchange.ask("GET", url, {**authorization(url), **headers})
+                target = answer.headers.get("location")
+                if answer.status not in (301, 302, 303, 307, 308) or target is None:
+                    return answer
+                answer.drain_conn()
+                url = urljoin(url, target)
+            except ValueError as error:
                 raise FailedError(explain(error)) from error
-            if not chunk:
-                return
-            yield chunk
-            count += len(chunk)
-            if (passed := time.monotonic() - since) > self._pace.stall:
-                if count < _SLOWEST * passed:
-                    raise FailedError(Reason(text=f"it sent {count} bytes in {passed:.0f} s"))
-                since, count = time.monotonic(), 0
+        raise FailedError(Reason(text=f"it redirects over {MOST_REDIRECTS} times", is_transient=False))
 
 
 def _error(failures: Sequence[tuple[str, Reason]]) -> FetchError | VerificationError:

@@ -10,16 +10,23 @@ from dataclasses import dataclass
 
 _TRUST = "set SSL_CERT_FILE to a file that holds the certificate of your network's authority"
 _NAME = "check the address, the network and the name server"
+_ALERT = "ask those who run the server which TLS it speaks, and whether it wants a client certificate"
+# What OpenSSL makes of a server's answer in plain text: 1.1 to 3.1, then 3.2 on.
+_PLAIN = ("WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
-    """A failed attempt. `retry_after` is in seconds; a 404 or 410 `is_missing`."""
+    """A failed attempt. `retry_after` is in seconds; a 404 or 410 `is_missing`.
+
+    `is_plain`: the server speaks no TLS, where it was asked by https.
+    """
 
     text: str
     is_transient: bool = True
     is_missing: bool = False
     is_mismatch: bool = False
+    is_plain: bool = False
     retry_after: float = 0.0
     hint: str | None = None
 
@@ -67,6 +74,11 @@ def _explain_tls(cause: BaseException) -> Reason | None:
         return Reason(text=f"its certificate is not trusted ({said})", is_transient=False, hint=_TRUST)
     if isinstance(cause, (ssl.SSLError, its.SSLError)):
         said = getattr(cause, "reason", None) or str(cause)
+        if any(sign in str(said) for sign in _PLAIN):
+            return Reason(text="it speaks http, not https", is_transient=False, is_plain=True)
+        if "ALERT" in str(said):  # the server's own word: it speaks TLS, and does not like ours
+            wants_ours = "CERTIFICATE" in str(said)
+            return Reason(text=f"TLS failed ({said})", is_transient=not wants_ours, hint=_ALERT)
         return Reason(text=f"TLS failed ({said})")
     return None
 

@@ -32,8 +32,11 @@ class Step(Protocol):
 class Progress(Protocol):
     """Where work reports. Implementations are safe to call from several threads."""
 
-    def step(self, title: str, *, total: int | None = None, unit: str = "") -> Step:
-        """Begin a step; `unit` is `"B"` for bytes, else a plural noun such as `"packages"`."""
+    def step(self, title: str, *, total: int | None = None, unit: str = "", passing: bool = False) -> Step:
+        """Begin a step; `unit` is `"B"` for bytes, else a plural noun such as `"packages"`.
+
+        A `passing` one is a part of another: it is shown while it is under way, and leaves no line.
+        """
 
     def message(self, text: str) -> None:
         """Say one lasting line."""
@@ -61,7 +64,14 @@ class _SilentStep:
 class Silent:
     """Reports nowhere, so that no caller asks whether anyone listens."""
 
-    def step(self, title: str, *, total: int | None = None, unit: str = "") -> Step:  # noqa: ARG002
+    def step(
+        self,
+        title: str,  # noqa: ARG002
+        *,
+        total: int | None = None,  # noqa: ARG002
+        unit: str = "",  # noqa: ARG002
+        passing: bool = False,  # noqa: ARG002
+    ) -> Step:
         """Begin a step that nobody sees."""
         return _SilentStep()
 

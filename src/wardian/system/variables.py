@@ -22,6 +22,8 @@ VARIABLES = {
     "WARDIAN_PYTHON_EXTRA_INDEXES": "further Python indexes, separated by spaces",
     "WARDIAN_PYTHON_FIND_LINKS": "folders or pages of Python packages, separated by spaces",
     "WARDIAN_PYTHON_INSTALL_MIRROR": "base address of uv's managed Python interpreters",
+    "WARDIAN_REGISTRY_MIRRORS": "mirrors of image registries, as REGISTRY=MIRROR, separated by spaces",
+    "WARDIAN_REGISTRY_INSECURE": "registries that need not prove who they are, separated by spaces",
 }
 
 
