@@ -81,7 +81,7 @@ class Assembler:
 
     def _plan(self) -> Plan:
         wish = self.spec.image
-        return plan(self.lock, docs=wish.docs, bytecode=wish.bytecode)
+        return plan(self.lock, docs=wish.docs, bytecode=wish.bytecode, slim=wish.slim)
 
     def _assembly(self, store: Store, made: Plan) -> Assembly:
         from wardian.project.repository import image_annotations

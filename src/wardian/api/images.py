@@ -10,24 +10,29 @@ from typing import TYPE_CHECKING, Any
 
 from wardian.build import image as records
 from wardian.build.image import Part
+from wardian.build.slim import REPORT, SlimReport
 from wardian.image.platform import Platform
 from wardian.store import snapshots
 from wardian.store.store import Store
 from wardian.system import variables
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """A built image. `seconds` is what the build took, `parts` its layers, reused and built."""
+    """A built image. `seconds` is what the build took, `parts` its layers, reused and built.
+
+    `slim` says what is left out of it when it is packed; None where all of it goes in.
+    """
 
     name: str
     key: str
     platform: Platform
     seconds: float
     parts: tuple[Part, ...]
+    slim: SlimReport | None = None
 
 
 def recalled(record: Mapping[str, Any]) -> Image:
@@ -39,7 +44,14 @@ def recalled(record: Mapping[str, Any]) -> Image:
         platform=Platform.parse(image["platform"]),
         seconds=0.0,
         parts=tuple(Part(**part, seconds=0.0, reused=True) for part in image["parts"]),
+        slim=slim_report(record["beside"]),
     )
+
+
+def slim_report(snapshots: Iterable[str]) -> SlimReport | None:
+    """The report that is beside one of the snapshots, if there is any."""
+    found = (folder for folder in map(Path, snapshots) if (folder / REPORT).exists())
+    return next(map(SlimReport.read, found), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

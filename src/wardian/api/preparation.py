@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wardian.api import warm
-from wardian.api.images import Image
+from wardian.api.images import Image, slim_report
 from wardian.api.lockfile import LockFile
 from wardian.api.locks import Lock
 from wardian.build import image as images
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from wardian.build.compare import Difference
     from wardian.ecosystems.debian.model import DebianLock
     from wardian.ecosystems.python.model import Interpreter
-    from wardian.image.library import StoredImage
     from wardian.image.compression import Compression
+    from wardian.image.library import StoredImage
     from wardian.runtime.sandbox import Sandbox
     from wardian.system.progress import Progress
 
@@ -219,22 +219,30 @@ class Preparation:
                 hint=f"add {Platform.host()} to platforms",
             )
 
-    def build(self, *, workbench: bool = False) -> Image:
-        """Lock if need be, build what is missing, and remember the image."""
+    def build(self, *, workbench: bool = False, shipping: bool = False) -> Image:
+        """Lock if need be, build what is missing, and remember the image.
+
+        With `shipping`, also what the image has and runs have not: byte code, and what slim leaves.
+        """
         start = time.monotonic()
         self._tell_detected()
         with self._using():
             lock = self.current(workbench=workbench)
-            made = plan(lock, workbench=workbench, docs=self.detection.spec.image.docs)
+            wish = self.detection.spec.image
+            made = plan(lock, workbench=workbench, docs=wish.docs)
+            whole = made
+            if shipping:
+                whole = plan(lock, docs=wish.docs, bytecode=wish.bytecode, slim=wish.slim)
             from wardian.build.execute import Builder
 
-            parts = Builder(workshop=self.workshop, lock=lock).build(made)
+            parts = Builder(workshop=self.workshop, lock=lock).build(whole)
             image = Image(
                 name=self.detection.spec.name,
                 key=images.image_key([layer.key for layer in made.layers]),
                 platform=made.platform,
                 seconds=round(time.monotonic() - start, 3),
                 parts=parts,
+                slim=slim_report(str(self.workshop.store.snapshot(layer.key)) for layer in whole.layers),
             )
             self._remember(image, made, lock)
         return image
@@ -245,13 +253,13 @@ class Preparation:
 
     def assemble(self, *, compression: Compression, arrived: Arrived | None) -> StoredImage:
         """The project's image, packed; `arrived` is told of each of its blobs."""
-        self._tell_detected()
+        self.build(shipping=True)
         with self._using():
             return self._assembler().assemble(compression=compression, arrived=arrived)
 
     def verify(self, *, compression: Compression) -> tuple[StoredImage, Difference | None]:
         """The image, and where one that is built from nothing differs from it."""
-        self._tell_detected()
+        self.build(shipping=True)
         with self._using():
             return self._assembler().verify(compression=compression)
 

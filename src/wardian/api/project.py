@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from wardian.api.request import RunRequest
     from wardian.build.assemble import Arrived
     from wardian.build.compare import Difference
-    from wardian.image.library import StoredImage
     from wardian.image.compression import Compression
+    from wardian.image.library import StoredImage
     from wardian.project.detect import Detection
     from wardian.project.edit import Change
     from wardian.project.spec import Spec
@@ -181,11 +181,12 @@ class Project:
         Where nothing has changed since the last time, it only says what there is. Raises what `lock`
         raises, and LockError also for a lock that was edited by hand or damaged.
         """
-        if record := warm.recall(self._home, warm.identify(self._folder, self._script)):
+        record = warm.recall(self._home, warm.identify(self._folder, self._script))
+        if record and all(map(os.path.isdir, record["beside"])):
             from wardian.api.images import recalled
 
             return recalled(record)
-        return self._prepared().build()
+        return self._prepared().build(shipping=True)
 
     def assemble(self, *, compression: Compression = "gzip", arrived: Arrived | None = None) -> StoredImage:
         """Lock and build if need be, then pack the image and name it `NAME:latest` in the store.

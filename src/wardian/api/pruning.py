@@ -177,7 +177,7 @@ def _projects(store: Store, wish: _Wish, images: _Images, kept: set[str]) -> Ite
 
 
 def _snapshots(store: Store, images: _Images, kept: list[Path], needed: Needed) -> Iterator[Item]:
-    keys = {key for record in images.staying for key in (*record.layers, record.workbench)}
+    keys = {key for record in images.staying for key in (*record.layers, *record.beside)}
     keys |= {Path(layer).parent.name for folder in kept for layer in _kept_layers(folder)}
     for folder in _folders(store.root / "snapshots"):
         if folder.name not in keys | needed.snapshots:

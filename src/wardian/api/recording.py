@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from wardian.api import warm
 from wardian.build import execution
 from wardian.build import image as images
-from wardian.build.plan import plan
+from wardian.build.plan import BytecodeLayer, SlimLayer, plan
 from wardian.runtime import launch
 from wardian.runtime.seccomp import default_profile
 from wardian.system import files
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wardian.api.images import Image
-    from wardian.build.plan import Plan
+    from wardian.build.plan import Layer, Plan
     from wardian.ecosystems.workshop import Workshop
     from wardian.lock.model import PlatformLock
     from wardian.project.spec import Spec, Task
@@ -39,16 +39,18 @@ class Project:
 
 def remember_image(workshop: Workshop, project: Project, image: Image, made: Plan) -> None:
     """Write the record by which `ls` and `prune` know the image."""
-    made_with = plan(project.lock, workbench=True, docs=project.spec.image.docs)
-    bench = made_with.workbench  # kept from pruning, built or not
+    layers = tuple(layer.key for layer in made.layers)
+    wish = project.spec.image
+    # Kept from pruning, built or not.
+    all_of_it = plan(project.lock, workbench=True, docs=wish.docs, bytecode=wish.bytecode, slim=wish.slim).all
     images.write_record(
         workshop.store,
         images.Record(
             key=image.key,
             name=image.name,
             platform=str(image.platform),
-            layers=tuple(layer.key for layer in made.layers),
-            workbench=bench.key if bench else "",
+            layers=layers,
+            beside=tuple(layer.key for layer in all_of_it if layer.key not in layers),
             project=str(project.folder),
             identity=project.identity,
             created=images.now(),
@@ -82,6 +84,7 @@ def remember_launch(
             for mount in spec.mounts
         ],
         "tasks": {name: _task(task) for name, task in spec.tasks.items()},
+        "beside": [str(store.snapshot(layer.key)) for layer in _beside(project)],
         "bytecode": str(folder / "bytecode") if project.lock.python else "",
         "apt": str(_write_apt(workshop, project, folder / "apt")),
     }
@@ -97,6 +100,13 @@ def _image(image: Image, made: Plan) -> dict[str, Any]:
         "platform": str(image.platform),
         "parts": [{"name": part.name, "key": part.key, "bytes": part.bytes} for part in layers],
     }
+
+
+def _beside(project: Project) -> tuple[Layer, ...]:
+    """What a build makes for the image that no run needs."""
+    wish = project.spec.image
+    made = plan(project.lock, docs=wish.docs, bytecode=wish.bytecode, slim=wish.slim)
+    return tuple(layer for layer in made.layers if isinstance(layer, BytecodeLayer | SlimLayer))
 
 
 def _task(task: Task) -> dict[str, Any]:

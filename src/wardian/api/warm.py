@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Record = Mapping[str, Any]
 
-_FORMAT = 2  # counted up when the record's keys change
+_FORMAT = 3  # counted up when the record's keys change
 
 
 def _writer() -> str:

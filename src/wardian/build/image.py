@@ -30,13 +30,16 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One built image: its layers' keys from bottom to top, and the folders that were built into it."""
+    """One built image: its layers' keys from bottom to top, and the folder that it was built from.
+
+    `beside` are the keys of what is built for it and not run: the workbench, byte code, what slim leaves.
+    """
 
     key: str
     name: str
     platform: str
     layers: tuple[str, ...]
-    workbench: str
+    beside: tuple[str, ...]
     project: str
     identity: str
     created: str
@@ -58,7 +61,8 @@ def read_records(store: Store) -> Iterator[tuple[Path, Record]]:
     for path in sorted(store.images().glob("*.json")):
         try:
             content = json.loads(path.read_text())
-            yield path, Record(**{**content, "layers": tuple(content["layers"])})
+            keys = {name: tuple(content[name]) for name in ("layers", "beside")}
+            yield path, Record(**{**content, **keys})
         except (OSError, ValueError, TypeError, KeyError):
             continue
 

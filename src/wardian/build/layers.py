@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wardian.build import strip
 from wardian.build.split import split_debian, split_python
 from wardian.image.packing import Recipe
 
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from wardian.image.entry import Entry
     from wardian.lock.model import PlatformLock
 
-# Counted up when the same entries and packages give other bytes.
-_VERSION = 1
+# Counted up when the same entries and packages give other bytes; a slim image's files are stripped.
+_VERSION = f"1.{strip.VERSION}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,12 +60,12 @@ def _packages(lock: PlatformLock, tree: Tree) -> Iterator[Recipe]:
 
 
 def _joined(packages: Sequence[Iterable[Entry]]) -> tuple[Entry, ...]:
-    """Several packages' entries: a folder that more than one ships is there once."""
+    """Several packages' entries: a path that more than one ships is there once."""
     seen: set[str] = set()
     found = []
     for entries in packages:
         for entry in entries:
-            if entry.kind != "directory" or entry.path not in seen:
+            if entry.path not in seen:
                 seen.add(entry.path)
                 found.append(entry)
     return tuple(found)
@@ -72,7 +73,7 @@ def _joined(packages: Sequence[Iterable[Entry]]) -> tuple[Entry, ...]:
 
 def _recipe(name: str, roots: tuple[Path, ...], entries: tuple[Entry, ...], contents: list[str]) -> Recipe:
     """A recipe whose key covers every member's header, and by `contents` what is in the files."""
-    digest = hashlib.sha256("\n".join([str(_VERSION), *contents]).encode())
+    digest = hashlib.sha256("\n".join([_VERSION, *contents]).encode())
     for entry in entries:
         line = (
             f"\n{entry.path}\0{entry.kind}\0{entry.mode}\0{entry.uid}\0{entry.gid}\0{entry.mtime}"

@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wardian.build.plan import BytecodeLayer, DebianLayer, InterpreterLayer, Plan, PythonLayer
+from wardian.build import slim
+from wardian.build.plan import (
+    BytecodeLayer,
+    DebianLayer,
+    InterpreterLayer,
+    Plan,
+    PythonLayer,
+    SlimLayer,
+)
 from wardian.ecosystems.debian import contents as debian_contents
 from wardian.ecosystems.python import contents as python_contents
 from wardian.image.entry import Entry
@@ -58,7 +66,7 @@ def read_tree(store: Store, made: Plan) -> Tree:
             python = python_contents.read(roots[number], names=names, root=number)
         elif isinstance(layer, BytecodeLayer):
             python, bytecode = python_contents.with_bytecode(python, roots[number], root=number)
-    return Tree(
+    tree = Tree(
         roots=roots,
         debian=debian,
         state=compose(stages),
@@ -67,6 +75,10 @@ def read_tree(store: Store, made: Plan) -> Tree:
         environment=python.rest,
         bytecode=bytecode,
     )
+    for number, layer in enumerate(made.layers):
+        if isinstance(layer, SlimLayer):
+            tree = slim.apply(tree, slim.SlimReport.read(roots[number]), number)
+    return tree
 
 
 def compose(stages: Sequence[tuple[Sequence[Entries], Entries]]) -> Entries:

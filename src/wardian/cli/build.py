@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import argparse
 
     from wardian import Image, Project
+    from wardian.build.slim import SlimReport
     from wardian.cli.parser import Parser
     from wardian.cli.session import Session
 
@@ -52,6 +53,8 @@ def execute(arguments: argparse.Namespace, session: Session) -> int:
         ]
         for line in columns(rows, right=(2,)):
             session.say(line)
+    if image.slim:
+        _tell_slim(image.slim, session)
     built = [part.name for part in image.parts if not part.reused]
     outcome = f"built {', '.join(built)}" if built else "nothing to do"
     session.say(
@@ -77,6 +80,19 @@ def _verify(project: Project, arguments: argparse.Namespace, session: Session) -
     return 0
 
 
+def _tell_slim(report: SlimReport, session: Session) -> None:
+    kinds = ", ".join(f"{kind} {size(freed)}" for kind, freed in report.freed.items())
+    session.say(f"slim: {size(report.bytes)} left out ({kinds})")
+    if not session.verbose:
+        return
+    rows = [
+        (f"{package.ecosystem}: {package.name}", size(package.bytes), f"{len(package.dropped)} files")
+        for package in report.packages
+    ]
+    for line in columns(rows, right=(1, 2)):
+        session.say(f"  {line}")
+
+
 def _told(reused: bool, took: float) -> str:
     return "reused" if reused else f"built in {seconds(took)}"
 
@@ -96,4 +112,5 @@ def _as_json(image: Image) -> dict[str, object]:
         "seconds": round(image.seconds, 3),
         "reused": parts(reused=True),
         "built": parts(reused=False),
+        **({"slim": image.slim.as_json()} if image.slim else {}),
     }

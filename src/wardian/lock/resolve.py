@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from wardian.image.platform import Platform
     from wardian.project.spec import Declared, Spec
 
-PYTHON_ROOTS = ("python3",)
+# The second is a wheel of 1.8 MB, which environments' `pip` runs (ecosystems/python/launcher.py).
+PYTHON_ROOTS = ("python3", "python3-pip-whl")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

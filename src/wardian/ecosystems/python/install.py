@@ -6,7 +6,9 @@ moved below ROOT while it is nearly empty, and /opt/venv becomes a link to it: u
 it writes go by the name /opt/venv, and the files are linked, not copied. The sandbox's root takes that
 link: it must be one that is thrown away.
 
-The tree depends on the lock alone: nothing in it tells of this machine, of uv, or of the time.
+The tree depends on the lock alone: nothing in it tells of this machine, of uv, or of the time. uv installs
+packages side by side, so which of two gives a path that both ship is chance; where that happens, those
+packages are installed one after another.
 """
 
 from __future__ import annotations
@@ -17,11 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wardian.ecosystems.python import errors, sources
+from wardian.ecosystems.python import errors, records, sources
 from wardian.ecosystems.python.indexes import without_credentials
+from wardian.ecosystems.python.launcher import add_pip
 from wardian.ecosystems.python.prefetch import check_refused, prefetch, requirement
 from wardian.ecosystems.python.sandbox import ROOT, UV, Mount, Sandbox
 from wardian.errors import BuildError, HostError, VerificationError
+from wardian.system import files
 from wardian.system.progress import Silent
 
 if TYPE_CHECKING:
@@ -35,18 +39,20 @@ if TYPE_CHECKING:
 ENVIRONMENT = "/opt/venv"
 
 # venv refuses an environment's folder that is a link, hence the move. Run by the image's Python with
-# the tree's place and uv's command line; it becomes uv.
+# the tree's place, a folder of requirements and uv's command line, which is run for each file of them.
 _PROGRAM = """
 import os, shutil, sys, venv
 os.umask(0o022)
-place, tree, *command = sys.argv[1:]
+place, tree, requirements, *command = sys.argv[1:]
 if os.path.islink(place):
     os.unlink(place)
 venv.create(place, symlinks=True)
 shutil.move(place, tree)
 os.symlink(tree, place)
-if command:
-    os.execv(command[0], command)
+for name in sorted(os.listdir(requirements)):
+    status = os.spawnv(os.P_WAIT, command[0], [*command, "-r", os.path.join(requirements, name)])
+    if status:
+        sys.exit(abs(status))
 """
 # What uv and venv leave in an environment for themselves.
 _LEFT = (".lock", ".gitignore", "CACHEDIR.TAG")
@@ -82,59 +88,94 @@ def install(
     """
     progress = progress or Silent()
     check_refused(uv, packages)
-    status, told = _attempt(uv, packages, interpreter, target, sandbox, into, place, offline, progress)
+    installation = Installation(
+        uv=uv,
+        packages=packages,
+        interpreter=interpreter,
+        target=target,
+        sandbox=sandbox,
+        place=place,
+        offline=offline,
+        progress=progress,
+    )
+    status, told = installation.attempt(into)
     if status and _UNCACHED.search(told) and not offline:
         prefetch(uv, packages, target=target, progress=progress)
-        status, told = _attempt(uv, packages, interpreter, target, sandbox, into, place, offline, progress)
+        status, told = installation.attempt(into)
     if status:
         raise _error(told, offline)
 
 
-def _attempt(
-    uv: Uv,
-    packages: Sequence[PythonPackage],
-    interpreter: Interpreter,
-    target: Target,
-    sandbox: Sandbox,
-    into: Path,
-    place: str,
-    offline: bool,
-    progress: Progress,
-) -> tuple[int, str]:
-    with uv.work() as folder:
-        ready = sources.build_all(
-            uv,
-            packages,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """What is installed with what, and where the image will have it."""
+
+    uv: Uv
+    packages: Sequence[PythonPackage]
+    interpreter: Interpreter
+    target: Target
+    sandbox: Sandbox
+    place: str
+    offline: bool
+    progress: Progress
+
+    def attempt(self, into: Path) -> tuple[int, str]:
+        """Make the environment; the exit status and output of the command that made it, or failed to."""
+        with self.uv.work() as folder:
+            ready = self._ready(folder)
+            status, told = self._make(folder, [ready])
+            if not status and (names := records.read(folder / "venv").conflicting()):
+                files.remove_tree(folder / "venv")
+                status, told = self._make(folder, _in_turn(ready, names))
+            if not status:
+                finish(folder / "venv", self.interpreter)
+                if self.place == ENVIRONMENT:
+                    add_pip(folder / "venv", self.place)
+                into.parent.mkdir(parents=True, exist_ok=True)
+                os.rename(folder / "venv", into)
+            return status, told
+
+    def _ready(self, folder: Path) -> list[PythonPackage]:
+        return sources.build_all(
+            self.uv,
+            self.packages,
             folder / "wheels",
-            interpreter=interpreter,
-            target=target,
-            sandbox=sandbox,
-            offline=offline,
-            progress=progress,
+            interpreter=self.interpreter,
+            target=self.target,
+            sandbox=self.sandbox,
+            offline=self.offline,
+            progress=self.progress,
         )
-        (folder / "requirements.txt").write_text("".join(map(requirement, ready)))
-        made = plan(uv, folder, place=place, has_packages=bool(ready), interpreter=interpreter)
-        status, told = sandbox.run(
+
+    def _make(self, folder: Path, groups: Sequence[Sequence[PythonPackage]]) -> tuple[int, str]:
+        """Install groups of packages one after another into a new environment, `folder`/venv."""
+        requirements = folder / "requirements"
+        requirements.mkdir(exist_ok=True)
+        for number, group in enumerate(group for group in groups if group):
+            (requirements / f"{number:06}.txt").write_text("".join(map(requirement, group)))
+        made = plan(self.uv, folder, place=self.place, interpreter=self.interpreter)
+        return self.sandbox.run(
             made.arguments, mounts=made.mounts, environment=made.environment, network=False
         )
-        if not status:
-            finish(folder / "venv", interpreter)
-            into.parent.mkdir(parents=True, exist_ok=True)
-            os.rename(folder / "venv", into)
-        return status, told
 
 
-def plan(uv: Uv, folder: Path, *, place: str, has_packages: bool, interpreter: Interpreter) -> Plan:
-    """The command that makes `folder`/venv from `folder`/requirements.txt and `folder`/wheels."""
+def _in_turn(packages: Sequence[PythonPackage], names: Sequence[str]) -> list[list[PythonPackage]]:
+    """Those of `names` by themselves, in name order, after all others: so the last of them wins."""
+    others = [package for package in packages if package.name not in names]
+    return [others, *([package] for name in names for package in packages if package.name == name)]
+
+
+def plan(uv: Uv, folder: Path, *, place: str, interpreter: Interpreter) -> Plan:
+    """The command that makes `folder`/venv from `folder`/requirements and `folder`/wheels."""
     inside = f"{ROOT}/{folder.relative_to(uv.folder)}"
     command = [
         *(UV, "pip", "install", "--python", f"{place}/bin/python"),
         *("--no-deps", "--require-hashes", "--no-build", "--link-mode", "hardlink", "--offline"),
-        *("-r", f"{inside}/requirements.txt", *uv.indexes.arguments()),
+        *uv.indexes.arguments(),
     ]
-    program = [sources.python(interpreter), "-I", "-c", _PROGRAM, place, f"{inside}/venv"]
+    program = [sources.python(interpreter), "-I", "-c", _PROGRAM]
     return Plan(
-        arguments=(*program, *(command if has_packages else [])),
+        arguments=(*program, place, f"{inside}/venv", f"{inside}/requirements", *command),
         mounts=((uv.folder, ROOT, False), *sources.tools(uv)),
         environment=_variables(uv, f"{inside}/wheels"),
     )

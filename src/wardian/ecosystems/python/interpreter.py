@@ -193,6 +193,11 @@ def fetch(
     return path
 
 
+def address(uv: Uv, interpreter: Interpreter, *, platform: Platform, mirror: str | None = None) -> str:
+    """Where the locked managed interpreter's archive is fetched from first; empty where uv knows no place."""
+    return next(iter(_addresses(interpreter, _list(uv, platform, mirror))), "")
+
+
 def _addresses(interpreter: Interpreter, listed: list[_Listed]) -> list[str]:
     """Where the locked build lies. A newer uv may list a later build of it, or none: then the address
     is that of another one with version and build exchanged.
