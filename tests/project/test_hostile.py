@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAMES = ["name", "base", "platforms", "python", "system", "env", "mounts", "tasks", "version", "packages",
-         "requirements", "command", "description", "tool", "wardian", "project", "dependencies"]  # fmt: skip
+         "requirements", "command", "description", "image", "ports", "labels", "code", "user", "include",
+         "tool", "wardian", "project", "dependencies"]  # fmt: skip
 WORDS = st.sampled_from(
     ["numpy", "a>=1", "../x", "/data", "linux/amd64", "3.12", "debian:trixie", "", "x:ro", "git", "a b"]
 )

@@ -124,7 +124,7 @@ def test_a_broken_pyproject_does_not_disturb_wardian_toml(write):
     assert read_spec(write({"wardian.toml": 'name = "a"', "pyproject.toml": "wardian ="})) == Spec(name="a")
 
 
-KEYS = "name, base, platforms, python, system, env, mounts, tasks"
+KEYS = "name, base, platforms, python, system, env, mounts, tasks, image"
 
 MISTAKES = [
     (

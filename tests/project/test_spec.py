@@ -9,7 +9,7 @@ import pytest
 
 from wardian.image.platform import Platform
 from wardian.project import grammar
-from wardian.project.spec import Declared, Mount, PythonSpec, Spec, SystemSpec, Task
+from wardian.project.spec import Declared, ImageSpec, Mount, PythonSpec, Spec, SystemSpec, Task
 
 SPEC = Spec(
     name="a", python=PythonSpec(packages=("Pandas >=2", "numpy")), system=SystemSpec(packages=("git",))
@@ -24,6 +24,7 @@ DECLARED = Declared(requirements=("scipy>=1",), constraints=("pyarrow<20",), req
         replace(SPEC, env={"A": "1"}),
         replace(SPEC, tasks={"t": Task(command="x")}),
         replace(SPEC, mounts=(Mount(target="/data", source="x"),)),
+        replace(SPEC, image=ImageSpec(command="x", slim=True, docs=True, bytecode=True, code=False)),
         replace(SPEC, python=PythonSpec(packages=("numpy", "pandas>=2"))),
     ],
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from wardian.errors import SpecError
 from wardian.project.detect import detect
+from wardian.project.image import ImageSpec
 from wardian.project.keys import key_text
 from wardian.project.kinds import Key, Table, declared_keys
 from wardian.project.read import SPEC_FILE, find_spec
@@ -41,7 +42,9 @@ def render(spec: Spec, sources: tuple[str, ...] = ()) -> str:
     tables: list[str] = []  # each followed by a blank line, as the keys above them are
     for name, key in declared_keys(Spec).items():
         value = getattr(spec, name)
-        if isinstance(key.kind, Table):
+        if name == "image":
+            tables += [*_image(key, spec.image), ""]
+        elif isinstance(key.kind, Table):
             tables += [*_table(name, key, value), ""]
         elif name in ("env", "mounts", "tasks"):
             tables += [*_entries(name, key, value), ""]
@@ -59,6 +62,25 @@ def _table(name: str, key: Key, value: object) -> list[str]:
             written = written or "[]"  # so that there is a place to add to
         lines += [*_comment(inner_key.says), *_line(inner, written, inner_key.example)]
     return lines
+
+
+def _image(key: Key, image: ImageSpec) -> list[str]:
+    """Write what is not as by default, and else one example: most projects need none of its keys."""
+    keys = declared_keys(ImageSpec)
+    values = {name: getattr(image, name) for name in keys}
+    written = {name: value for name, value in values.items() if value != getattr(ImageSpec(), name)}
+    if not written:
+        return [*_comment(key.says), "# [image]", f"# command = {keys['command'].example}"]
+    return [*_comment(key.says), "[image]", *(f"{name} = {_any(value)}" for name, value in written.items())]
+
+
+def _any(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        pairs = ", ".join(f"{key_text((name,))} = {_text(item)}" for name, item in value.items())
+        return f"{{ {pairs} }}"
+    return _value(value)
 
 
 def _entries(name: str, key: Key, value: object) -> list[str]:

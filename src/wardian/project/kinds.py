@@ -151,6 +151,10 @@ class Map:
             name = self.name.read(key, at / key)
             if name in entries:
                 raise (at / key).error(f"{quoted(key)} stands here twice, as {quoted(name)}")
+            if isinstance(item, dict) and isinstance(self.value, Text):
+                name = ".".join((key, *list(item)[:1]))
+                hint = f"write the whole name in quotes: {quoted(name)}"
+                raise (at / key).wrong_type(item, self.value.expected, hint=hint)
             entries[name] = self.value.read(item, at / key)
         return self.build(entries)
 

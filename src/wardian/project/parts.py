@@ -53,6 +53,11 @@ COMMAND = Either(
 )
 
 
+def placed_line(line: str) -> str:
+    """Return a line for `sh -c` with its arguments behind the last word, unless it places them itself."""
+    return line if re.search(r"\$\{?[@*1-9]", line) else f'{line.rstrip()} "$@"'
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """A command with a name. A string is a line for `sh -c`; a tuple is a program and its arguments."""
@@ -80,8 +85,7 @@ class Task:
         """
         if not isinstance(self.command, str):
             return (*self.command, *arguments)
-        placed = re.search(r"\$\{?[@*1-9]", self.command)
-        line = f'{self.command.rstrip()} "$@"' if arguments and not placed else self.command
+        line = placed_line(self.command) if arguments else self.command
         return ("sh", "-c", line, "sh", *arguments)
 
 

@@ -49,7 +49,11 @@ def _nature(kind: Kind) -> str:
 def _default(key: Key) -> str:
     if key.required:
         return "required"
-    return f"`{key.default}`" if key.default[:1] in ('"', "[", "{") else key.default
+    return (
+        f"`{key.default}`"
+        if key.default[:1] in ('"', "[", "{") or key.default in ("true", "false")
+        else key.default
+    )
 
 
 def _says(key: Key) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from wardian.image.platform import Platform
 from wardian.project import grammar
+from wardian.project.image import ImageSpec
 from wardian.project.kinds import Either, Key, List, Map, Table, Text, declare
 from wardian.project.parts import LINE, VARIABLES, WORDS, Mount, PythonSpec, SystemSpec, Task
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 # Changing what the digest is made of makes every lock stale once; then this number goes up.
 _DIGEST_VERSION = 1
 
-__all__ = ["BASES", "Declared", "Mount", "PythonSpec", "Spec", "SystemSpec", "Task"]
+__all__ = ["BASES", "Declared", "ImageSpec", "Mount", "PythonSpec", "Spec", "SystemSpec", "Task"]
 
 BASES = ("debian:trixie", "debian:bookworm")
 
@@ -174,6 +175,10 @@ class Spec:
         ),
         default_factory=dict,
     )
+    image: ImageSpec = declare(  # noqa: RUF009 - it makes a dataclass field
+        Key(kind=Table(model=ImageSpec), says="The image that leaves the project.", example=""),
+        default_factory=ImageSpec,
+    )
 
     @property
     def suite(self) -> str:
@@ -193,8 +198,8 @@ class Spec:
     def lock_digest(self, declared: Declared) -> str:
         """Return the SHA-256, in hexadecimal, of what decides a lock's content, and of nothing else.
 
-        The name, variables, mounts and tasks leave a lock as it is; so do comments, the order and the
-        spelling of requirements, and which file holds which of them.
+        The name, variables, mounts, tasks and `[image]` leave a lock as it is; so do comments, the order
+        and the spelling of requirements, and which file holds which of them.
         """
         import hashlib  # OpenSSL's part alone takes 3 ms to load
         import json
