@@ -95,10 +95,10 @@ class Assembler:
         from wardian.project.code import code_digest, code_entries, select_code
 
         selected = select_code(self.folder, self.spec.image)
-        if not selected.files:
-            return None
         for note in selected.notes:
             self.workshop.progress.message(note)
+        if not selected.files:
+            return None
         return Code(
             folder=self.folder,
             entries=tuple(code_entries(selected)),

@@ -28,16 +28,16 @@ def environment(spec: Spec, lock: PlatformLock, more: Mapping[str, str] | None =
 
 
 def execution(spec: Spec, lock: PlatformLock, annotations: Mapping[str, str]) -> Execution:
-    """The image's own settings on top of the project's; annotations are labels too, which engines show."""
+    """The image's own settings on top of the project's; the standard annotations are labels too."""
     image = spec.image
     return Execution(
         user=image.user,
         environment=tuple({**environment(spec, lock), **image.env}.items()),
-        entrypoint=_words(image.entrypoint),
-        command=_words(image.command) or (() if image.entrypoint else _default(lock)),
+        entrypoint=image.entrypoint_words(),
+        command=image.command_words() or (() if image.entrypoint else _default(lock)),
         directory=image.workdir,
-        ports=tuple(sorted(image.ports)),
-        labels=dict(sorted({**annotations, **image.labels}.items())),
+        ports=tuple(sorted(set(image.ports))),
+        labels=dict(sorted({**_standard(annotations), **image.labels}.items())),
     )
 
 
@@ -45,7 +45,5 @@ def _default(lock: PlatformLock) -> tuple[str, ...]:
     return ("python",) if lock.python else ("bash",)
 
 
-def _words(command: str | tuple[str, ...]) -> tuple[str, ...]:
-    if isinstance(command, str):
-        return ("/bin/sh", "-c", command) if command else ()
-    return command
+def _standard(annotations: Mapping[str, str]) -> dict[str, str]:
+    return {name: text for name, text in annotations.items() if name.startswith("org.opencontainers.image.")}
