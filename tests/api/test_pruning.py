@@ -40,7 +40,7 @@ def add_image(store: Store, project: Path, identity: str, *layers: str, age: flo
         name=identity,
         platform="linux/amd64",
         layers=layers,
-        workbench="",
+        beside=(),
         project=str(project),
         identity=identity,
         created=images.now(),

@@ -47,8 +47,13 @@ def complete(tmp_path):
 
 
 def test_verbs(complete):
-    assert complete("wardian l") == {"lock", "ls"}
+    assert complete("wardian lo") == {"load", "lock", "login", "logout"}
     assert {"run", "shell", "build", "doctor"} <= complete("wardian ")
+
+
+def test_verbs_of_verbs(complete):
+    assert {"ls", "inspect", "history", "tag", "rm"} <= complete("wardian image ")
+    assert "--platform" in complete("wardian image inspect --")
 
 
 def test_options_of_the_verb(complete):

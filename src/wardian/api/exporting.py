@@ -11,20 +11,26 @@ if TYPE_CHECKING:
 
     from wardian.api.preparation import Preparation
     from wardian.api.project import Project
+    from wardian.build.plan import Plan
     from wardian.export.sbom import Format
     from wardian.export.source import Source
     from wardian.image.platform import Platform
     from wardian.lock.model import PlatformLock
 
 
-def export_dockerfile(project: Project, folder: Path, *, simple: bool = False) -> tuple[Path, ...]:
+def export_dockerfile(
+    project: Project, folder: Path, *, simple: bool = False, base: str = ""
+) -> tuple[Path, ...]:
     """Lock if need be, and write a build context; returns its files, those of the code left out.
 
-    Raises what `Project.lock` and `write_dockerfile` raise.
+    `base` is the image to stand on; left out, it is the spec's, by the digest that it was pulled with if it
+    was. Raises what `Project.lock` and `write_dockerfile` raise; of a slim image also what `build` raises.
     """
     from wardian.export.dockerfile import write_dockerfile
 
-    return write_dockerfile(folder, _source(project._prepared()), simple=simple)
+    preparation = project._prepared()
+    with preparation.workshop.store.use():
+        return write_dockerfile(folder, _source(preparation, base), simple=simple)
 
 
 def export_requirements(project: Project, *, platform: Platform | None = None, hashes: bool = True) -> str:
@@ -37,7 +43,6 @@ def export_requirements(project: Project, *, platform: Platform | None = None, h
 
 def export_sbom(project: Project, *, standard: Format = "spdx") -> str:
     """Lock and build if need be; the bill of materials as JSON. Raises what `Project.build` raises."""
-    from wardian.build.execute import Builder
     from wardian.build.plan import plan
     from wardian.export.sbom import sbom
 
@@ -45,9 +50,9 @@ def export_sbom(project: Project, *, standard: Format = "spdx") -> str:
     store = preparation.workshop.store
     with store.use():
         lock = preparation.current()
-        wish = preparation.detection.spec.image
-        made = plan(lock, docs=wish.docs, bytecode=wish.bytecode)
-        Builder(workshop=preparation.workshop, lock=lock).build(made)
+        # Byte code and what slim leaves out change no package.
+        made = plan(lock, docs=preparation.detection.spec.image.docs)
+        _build(preparation, lock, made)
         roots = [store.snapshot(layer.key) / "root" for layer in made.layers]
         return sbom(project.name, lock, roots, format=standard)
 
@@ -70,17 +75,41 @@ def _parts(preparation: Preparation) -> tuple[PlatformLock, ...]:
     return (mine, *(part for part in lock.platforms if part.platform != mine.platform))
 
 
-def _source(preparation: Preparation) -> Source:
+def _source(preparation: Preparation, base: str) -> Source:
+    from wardian.export.base import pinned_base
+    from wardian.export.interpreters import interpreter_addresses
     from wardian.export.source import Source
+    from wardian.image.library import Library
     from wardian.project.code import code_entries, select_code
     from wardian.project.repository import image_annotations
 
-    spec, folder = preparation.detection.spec, preparation.folder
-    selected = select_code(folder, spec.image)
+    spec, folder, workshop = preparation.detection.spec, preparation.folder, preparation.workshop
+    locks = _parts(preparation)
+    mirror = workshop.configuration.python_install_mirror
     return Source(
         folder=folder,
         detection=preparation.detection,
-        locks=_parts(preparation),
-        code=tuple(code_entries(selected)),
+        locks=locks,
+        code=tuple(code_entries(select_code(folder, spec.image))),
         annotations=image_annotations(spec, folder),
+        interpreters=interpreter_addresses(workshop.uv, locks, mirror=mirror),
+        dropped=_dropped(preparation, locks[0]) if spec.image.slim else (),
+        base=base or pinned_base(Library(workshop.store), spec),
     )
+
+
+def _dropped(preparation: Preparation, lock: PlatformLock) -> tuple[str, ...]:
+    """What a slim image leaves out, which building it finds out."""
+    from wardian.build.plan import plan
+    from wardian.build.slim import SlimReport
+
+    made = plan(lock, docs=preparation.detection.spec.image.docs, slim=True)
+    _build(preparation, lock, made)
+    report = SlimReport.read(preparation.workshop.store.snapshot(made.layers[-1].key))
+    return tuple(sorted(path for package in report.packages for path in package.dropped))
+
+
+def _build(preparation: Preparation, lock: PlatformLock, made: Plan) -> None:
+    from wardian.build.execute import Builder
+
+    Builder(workshop=preparation.workshop, lock=lock).build(made)

@@ -44,9 +44,17 @@ def _add_option(parser: Parser, spelling: str, line: str) -> None:
 
 
 def _adopt(*, prog: str, **_: Any) -> Parser:
-    """What argparse calls to make the parser of the verb that `prog` ends in."""
-    name = prog.split()[-1]
-    return verb_parser(name, verb_module(name))
+    """What argparse calls to make the parser of the verb that `prog` ends in: `wardian image ls`."""
+    name = prog.partition(" ")[2]
+    module = verb_module(name)
+    parser = verb_parser(name, module)
+    if inner := getattr(module, "VERBS", {}):
+        verbs = parser.add_subparsers(
+            prog=parser.prog, dest="inner", parser_class=cast("type[Parser]", _adopt)
+        )
+        for word, line in inner.items():
+            verbs.add_parser(word, help=line)
+    return parser
 
 
 def _is_after_target(line: str, point: int) -> bool:

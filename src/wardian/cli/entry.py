@@ -17,6 +17,7 @@ from wardian.cli.verbs import GROUPS, NAMES, OPTIONS, verb_module, verb_parser
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from types import ModuleType
 
 
 def run(words: Sequence[str], environment: Mapping[str, str]) -> int:
@@ -66,7 +67,17 @@ class _Invocation:
             meant = near(name, NAMES)
             hint = f"did you mean `wardian {meant}`?" if meant else "`wardian --help` shows the verbs"
             raise UsageError(f"wardian has no verb {name!r}", hint=hint)
-        module = verb_module(name)
+        return self._run_module(name, verb_module(name), words)
+
+    def _run_module(self, name: str, module: ModuleType, words: Sequence[str]) -> int:
+        inner = getattr(module, "VERBS", {})
+        if words and words[0] in inner:
+            name = f"{name} {words[0]}"
+            return self._run_module(name, verb_module(name), words[1:])
+        if inner and words and not words[0].startswith("-"):
+            meant = near(words[0], inner)
+            hint = f"did you mean `wardian {name} {meant}`?" if meant else f"see `wardian {name} --help`"
+            raise UsageError(f"wardian {name} has no verb {words[0]!r}", hint=hint)
         parser = verb_parser(name, module, coloured=colours(sys.stdout, self.environment))
         arguments = parser.read(words)
         self.json = getattr(arguments, "json", False)

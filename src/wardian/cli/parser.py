@@ -137,7 +137,7 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("--offline", action="store_true", help="use only what is on this machine already")
 
     def add_image(self) -> None:
-        """Add which image is meant: one of the store, or the project's, which may be packed in several ways."""
+        """Add which image is meant: one of the store, or the project's, packed in one of several ways."""
         self.add_argument(
             "--image", metavar="NAME", help="an image of the store (`wardian image ls`), not the project's"
         )

@@ -1,9 +1,11 @@
 """The store's layout on disk ($WARDIAN_HOME), its locks and its temporary folders.
 
     version                 the layout's version
-    content/sha256/ab/…     fetched files, named by their digest
+    content/sha256/ab/…     fetched files and images' blobs, named by their digest
     snapshots/KEY/          a built part: `root/` and `snapshot.json`; complete when that can be read
     images/ID.json          which snapshots make the image of a project folder
+    layers/KEY.FORM.json    which blob a layer was packed into, by its recipe and its compression
+    references/ID.json      an image's name, and the digest of its manifest or index (image/library.py)
     projects/ID/            what is remembered of a project folder: image, launch record, byte code
     kept/ID/NAME/           writable roots that `--keep` keeps
     toolbox/KEY/            outside programs
@@ -93,6 +95,14 @@ class Store:
     def image(self, identity: str) -> Path:
         """The record of a project's image."""
         return self.images() / f"{identity}.json"
+
+    def layers(self) -> Path:
+        """The folder of all packed layers' records."""
+        return self._folder("layers")
+
+    def references(self) -> Path:
+        """The folder of all images' names."""
+        return self._folder("references")
 
     def project(self, identity: str) -> Path:
         """The folder of what is remembered of a project."""

@@ -1,0 +1,74 @@
+"""An image's whole file system as one tar archive: its layers merged, without being unpacked to disk.
+
+The layers are read twice: once for what there is (merged.py), once for the bytes of files. The tree is held
+in memory, about a kilobyte for each path.
+"""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import IO, TYPE_CHECKING
+
+from wardian.export.merged import Merged, Node, Place
+from wardian.image import decompress, tar
+from wardian.image.entry import Entry
+from wardian.image.layout import require
+from wardian.image.members import Members
+
+if TYPE_CHECKING:
+    from wardian.image.library import Library, StoredImage
+    from wardian.system.progress import Progress, Step
+
+
+def write_rootfs(library: Library, image: StoredImage, file: IO[bytes], progress: Progress) -> None:
+    """Write the file system that a container of the image starts with, the same bytes for the same image.
+
+    Folders come before what is in them, whiteouts are applied, and paths that share a file are hard links.
+    Raises ImageError for layers that cannot be merged, VerificationError where the store is damaged, and
+    OSError of `file`.
+    """
+    require(library, image)
+    total = 2 * sum(layer.size for layer in image.manifest.layers)
+    with progress.step("merging layers", total=total, unit="B") as step:
+        merged = Merged(image.name or str(image.descriptor.digest))
+        for number, members in _layers(library, image, step):
+            merged.add(number, members)
+        files: dict[Place, list[tuple[str, Entry]]] = {}
+        for path, node in merged.walk():
+            if node.place and isinstance(node.entry, Entry):
+                files.setdefault(node.place, []).append((path, node.entry))
+            else:
+                file.write(_header(path, node))
+        for number, members in _layers(library, image, step):
+            for place, member in enumerate(members):
+                if same := files.get((number, place)):
+                    _write(file, same, members.content(member))
+        file.write(tar.END)
+
+
+def _layers(library: Library, image: StoredImage, step: Step) -> Iterator[tuple[int, Members]]:
+    layers = zip(image.manifest.layers, image.configuration.diff_ids, strict=True)
+    for number, (layer, diff_id) in enumerate(layers):
+        what = f"the stored layer {layer.digest}"
+        yield number, Members(decompress.layer(library.blob(layer.digest), layer, diff_id, what), what)
+        step.advance(layer.size)
+
+
+def _header(path: str, node: Node) -> bytes:
+    if isinstance(node.entry, Entry):
+        return tar.header(replace(node.entry, path=path))
+    node.entry.name = path
+    return node.entry.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
+
+
+def _write(file: IO[bytes], same: list[tuple[str, Entry]], pieces: Iterator[bytes]) -> None:
+    """Write a file, and the other paths that it has as links to it."""
+    (path, entry), *links = same
+    file.write(tar.header(replace(entry, path=path)))
+    for piece in pieces:
+        file.write(piece)
+    file.write(bytes(tar.padding(entry.size)))
+    for link, _ in links:
+        file.write(tar.header(replace(entry, path=link, kind="hardlink", target=path, size=0, xattrs={})))

@@ -1,0 +1,167 @@
+"""Docker archives, as `docker save` writes them: written and read.
+
+Written is what Docker writes since 25: an OCI layout with `manifest.json` beside it. Docker since 1.10, and
+others that know the older form, read that file; those that know layouts find the digests unchanged. Read
+are both, and the older form with `ID/layer.tar`, or whatever `manifest.json` names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from typing import IO, TYPE_CHECKING, Any
+
+from wardian.errors import ImageError, VerificationError
+from wardian.image import decompress
+from wardian.image.descriptor import (
+    COMPRESSIONS,
+    CONFIG,
+    LAYER_GZIP,
+    LAYER_TAR,
+    LAYER_ZSTD,
+    MANIFEST,
+    Descriptor,
+    Digest,
+    mapping,
+    string,
+)
+from wardian.image.found import Document, Found, deliver, parsed_name
+from wardian.image.layout import blob_path, documents, entry, write_members
+from wardian.image.manifest import Index, Manifest, encode, parse_configuration
+
+if TYPE_CHECKING:
+    from wardian.image.library import Library, StoredImage
+    from wardian.image.reference import Reference
+    from wardian.image.source import Source
+
+_TYPES = {"none": LAYER_TAR, "gzip": LAYER_GZIP, "zstd": LAYER_ZSTD}
+_MOST_IMAGES = 1000
+_LARGEST = 1 << 40  # bytes of a layer: none of any image in use comes near it
+
+
+def write_archive(
+    library: Library,
+    image: StoredImage,
+    file: IO[bytes],
+    name: Reference | None,
+    *,
+    without: Collection[Digest] = (),
+) -> None:
+    """Write the image as a docker archive, the same bytes for the same image.
+
+    Layers stay as they are, but for zstd ones, which Docker before 23 cannot read: those are written
+    unpacked, with a manifest that says so. Layers whose digest is in `without` are named and left out, for
+    a Docker that has them. Raises VerificationError where the store is damaged, and OSError of `file`.
+    """
+    image = _readable(library, image, without)
+    tags = [name.familiar] if name and name.tag and not name.digest else []
+    content = {
+        "Config": blob_path(image.manifest.config),
+        "RepoTags": tags,
+        "Layers": [blob_path(layer) for layer in image.manifest.layers],
+    }
+    index = Index(manifests=(entry(image, name),))
+    named = {**documents(index), "manifest.json": encode([content])}
+    write_members(library, image, file, named, without=without)
+
+
+def _readable(library: Library, image: StoredImage, without: Collection[Digest]) -> StoredImage:
+    layers = image.manifest.layers
+    if all(COMPRESSIONS[layer.media_type] != "zstd" or layer.digest in without for layer in layers):
+        return image
+    plain = tuple(
+        layer if layer.digest in without else _unpacked(library, layer, diff_id)
+        for layer, diff_id in zip(layers, image.configuration.diff_ids, strict=True)
+    )
+    manifest = replace(image.manifest, layers=plain, media_type=MANIFEST)
+    return replace(image, manifest=manifest, descriptor=library.add(manifest.encode(), MANIFEST))
+
+
+def _unpacked(library: Library, layer: Descriptor, diff_id: Digest) -> Descriptor:
+    if COMPRESSIONS[layer.media_type] != "zstd":
+        return layer
+    what = f"the stored layer {layer.digest}"
+    return library.write(decompress.layer(library.blob(layer.digest), layer, diff_id, what), LAYER_TAR)
+
+
+def read_archive(source: Source, library: Library) -> tuple[Found, ...]:
+    """Put all images of the archive into the store, their layers as they are.
+
+    Raises ImageError for an archive that is none, VerificationError where a layer does not unpack to what
+    the configuration says; then nothing of it has a name in the store.
+    """
+    what = f"{source.what}: manifest.json"
+    try:
+        content = json.loads(source.document("manifest.json"))
+    except (ValueError, RecursionError) as error:
+        raise ImageError(f"{what} is no JSON: {str(error)[:200]}") from error
+    if not isinstance(content, list) or not 0 < len(content) <= _MOST_IMAGES:
+        raise ImageError(f"{what} names no images")
+    found: list[Found] = []
+    made: list[Document] = []
+    for item in content:
+        image = mapping(item, f"an image of {what}")
+        manifest = _manifest(source, image, made)
+        tags = _words(image.get("RepoTags"), f"{what}: RepoTags")
+        names = [name for name in map(parsed_name, tags) if name]
+        found += [Found(descriptor=manifest, name=name) for name in names] or [Found(descriptor=manifest)]
+    deliver(source, library, made)
+    return tuple(found)
+
+
+def _manifest(source: Source, image: Any, made: list[Document]) -> Descriptor:
+    """Make a manifest of what `manifest.json` says of an image; what it stands for is added to `made`."""
+    path = string(image.get("Config"), f"{source.what}: the name of a configuration")
+    what = f"{source.what}: {path[:200]}"
+    data = source.document(path)
+    digest = path.rpartition("/")[2].removesuffix(".json")
+    if len(digest) == 64 and digest != hashlib.sha256(data).hexdigest():
+        raise VerificationError(
+            f"{what} has the digest {Digest.of(data)}, and not the one that it is named by"
+        )
+    diff_ids = parse_configuration(data, what).diff_ids
+    paths = _words(image.get("Layers"), f"{source.what}: Layers")
+    if len(paths) != len(diff_ids):
+        raise ImageError(f"{what} is of {len(diff_ids)} layers, and manifest.json names {len(paths)}")
+    layers = tuple(_layer(source, layer, diff_id) for layer, diff_id in zip(paths, diff_ids, strict=True))
+    manifest = Manifest(config=Descriptor.of(data, CONFIG), layers=layers).encode()
+    made.append(Document(data=manifest, media_type=MANIFEST))
+    taken = tuple(zip(paths, layers, strict=True))
+    made.append(Document(data=data, media_type=CONFIG, layers=taken))
+    return Descriptor.of(manifest, MANIFEST)
+
+
+def _layer(source: Source, path: str, diff_id: Digest) -> Descriptor:
+    """The descriptor of a layer's file, which is verified to be a form of that `diff_id`."""
+    what = f"{source.what}: the layer {path[:200]}"
+    packed, size = hashlib.sha256(), 0
+
+    def pieces() -> Iterator[bytes]:
+        nonlocal size
+        for piece in source.pieces(path):
+            packed.update(piece)
+            size += len(piece)
+            yield piece
+
+    compression, stream = decompress.recognised(pieces())
+    unpacked = hashlib.sha256()
+    for piece in decompress.decompressed(stream, compression, what, most=_LARGEST):
+        unpacked.update(piece)
+    if unpacked.hexdigest() != diff_id.hex:
+        raise VerificationError(
+            f"{what} unpacks to sha256:{unpacked.hexdigest()}, and its image's configuration says {diff_id}"
+        )
+    if compression not in _TYPES:
+        raise ImageError(f"{what} is compressed by {compression}, which no image may have")
+    digest = Digest(f"sha256:{packed.hexdigest()}")
+    return Descriptor(media_type=_TYPES[compression], digest=digest, size=size)
+
+
+def _words(value: object, what: str) -> list[str]:
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise ImageError(f"{what} is no array")
+    return [string(word, f"a word of {what}") for word in value]
