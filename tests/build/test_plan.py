@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from wardian.build.plan import BytecodeLayer, plan
+from wardian.build.plan import BytecodeLayer, DebianLayer, plan
 from wardian.ecosystems.debian.model import DebianLock, DebianPackage
 from wardian.ecosystems.python.model import Interpreter, PythonLock, PythonPackage
 from wardian.image.platform import Platform
@@ -79,3 +79,15 @@ def test_the_standard_library_of_a_managed_interpreter() -> None:
     layers = plan(replace(made, python=replace(made.python, interpreter=managed)), bytecode=True).layers
     assert isinstance(layers[-1], BytecodeLayer)
     assert layers[-1].library == next(layer.key for layer in layers if layer.name == "interpreter")
+
+
+def test_documentation_makes_other_debian_layers() -> None:
+    bare, full = plan(lock((), ())), plan(lock((), ()), docs=True)
+    assert [layer.key for layer in bare.layers] == [
+        layer.key for layer in plan(lock((), ()), docs=False).layers
+    ]
+    for left, right in zip(bare.layers[:2], full.layers[:2], strict=True):
+        assert isinstance(left, DebianLayer)
+        assert isinstance(right, DebianLayer)
+        assert (left.docs, right.docs) == (False, True)
+        assert left.key != right.key

@@ -29,10 +29,17 @@ def test_what_a_later_package_brings_voids_an_earlier_change() -> None:
     assert compose([([], (made, gone)), ([(file("etc/made"), file("etc/gone"))], ())]) == ()
 
 
+def test_a_folder_that_a_later_package_ships_again_is_there() -> None:
+    gone = Entry(path="var/spool", kind="whiteout")
+    assert compose([([(folder("var/spool"),)], (gone,)), ([(folder("var/spool"),)], ())]) == ()
+
+
 def test_folders_have_the_attributes_that_their_first_package_gave_them() -> None:
     mine, theirs = folder("var/mail", mode=0o2775, gid=8), folder("var/mail")
     assert compose([([(mine,), (theirs,)], ())]) == (mine,)
     assert compose([([(theirs,), (theirs,)], ())]) == ()
+    # Whichever of these three has its layer above the others'.
+    assert compose([([(mine,), (theirs,), (mine,)], ())]) == (mine,)
 
 
 def test_a_changed_folder_stays_as_it_was_changed() -> None:

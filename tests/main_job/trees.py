@@ -7,6 +7,8 @@ import os
 import stat
 from pathlib import Path
 
+from wardian.ecosystems.debian import contents
+
 _OPAQUE = "user.overlay.opaque"  # filesystems/overlayfs: the folder hides those below it
 
 
@@ -52,10 +54,14 @@ def differences(first: Path, second: Path) -> list[str]:
 
 
 def assert_same_images(first: dict[str, Path], second: dict[str, Path]) -> None:
-    """Both images have the same parts, under the same keys, with the same bytes."""
+    """Both images have the same parts, under the same keys, with the same bytes and what is known of them."""
     assert {name: path.name for name, path in first.items()} == {
         name: path.name for name, path in second.items()
     }
     for name, path in first.items():
         found = differences(path / "root", second[name] / "root")
         assert not found, f"{name} differs in {len(found)} paths:\n" + "\n".join(found[:40])
+        if (path / "contents.json").exists():
+            assert contents.read(path) == contents.read(second[name]), (
+                f"{name}: owners, modes or times differ"
+            )

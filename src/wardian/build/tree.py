@@ -86,23 +86,26 @@ def compose(stages: Sequence[tuple[Sequence[Entries], Entries]]) -> Entries:
 
     `stages` are the packages' entries in their order, and the changes of each. All packages lie below all
     changes in the image, whatever their stage: so a change to what a later stage's package brings anew is
-    void, and folders that several packages ship are given the attributes that the first one gave them.
+    void, and folders of which packages say different things are given the attributes that the first one
+    gave them: which of their layers is uppermost is not known here.
     """
     state: dict[str, Entry] = {}
     folders: dict[str, Entry] = {}
-    last: dict[str, Entry] = {}
+    contested: set[str] = set()
     for packages, changes in stages:
         for entries in packages:
             for entry in entries:
                 if entry.kind == "directory":
-                    folders.setdefault(entry.path, entry)
-                    last[entry.path] = entry
+                    if entry.path in state and state[entry.path].kind == "whiteout":
+                        del state[entry.path]
+                    first = folders.setdefault(entry.path, entry)
+                    if _attributes(entry) != _attributes(first):
+                        contested.add(entry.path)
                 else:
                     state.pop(entry.path, None)
         state |= {entry.path: entry for entry in changes}
-    for path, entry in folders.items():
-        if path not in state and _attributes(entry) != _attributes(last[path]):
-            state[path] = entry
+    for path in contested:
+        state.setdefault(path, folders[path])
     return tuple(state[path] for path in sorted(state))
 
 

@@ -16,13 +16,11 @@ On the start-up path of every run: no dataclasses, no pathlib, no subprocess.
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import select
 import signal
 
-from wardian.errors import HostError, InternalError, RunError
 from wardian.runtime import overlay
 from wardian.system import namespace
 
@@ -102,21 +100,10 @@ def run(runtime: str, config: Mapping[str, Any], root: Root, folder: str) -> int
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
     if status == 1:
-        _check_started(f"{folder}/log", config)
+        from wardian.runtime import refusals
+
+        refusals.check_started(f"{folder}/log", config)
     return status
-
-
-def _check_started(log: str, config: Mapping[str, Any]) -> None:
-    """Raise RunError for what the runtime logged: it then never started the program, and ended with 1."""
-    with contextlib.suppress(FileNotFoundError), open(log, errors="replace") as file:
-        if said := file.read().strip():
-            last = said.splitlines()[-1]
-            if "listenerPath" in config["linux"]["seccomp"] and "SECCOMP_SET_MODE_FILTER" in last:
-                raise _cannot_record(0, last)
-            raise RunError(
-                f"cannot start {config['process']['args'][0]!r}: {last}",
-                hint="look at its name and path as the container sees them, in `wardian shell`",
-            )
 
 
 def _handing_over(config: Mapping[str, Any], socket: str) -> Mapping[str, Any]:
@@ -192,7 +179,9 @@ def _attend(keeper: int, reader: int) -> int:
     report.read()
     os.close(reader)
     if report.failure:
-        raise _explain(*report.failure)
+        from wardian.runtime import refusals
+
+        raise refusals.explain(*report.failure)
     code = os.waitstatus_to_exitcode(status)
     if early and not report.started:
         return 128 + early  # it may have ended the runtime while it made the program
@@ -332,27 +321,3 @@ def _watch(pid_file: str, writer: int) -> None:
         os.kill(-1, signal.SIGKILL)  # all of this pid namespace, save the runtime and this process
     finally:
         os._exit(0)
-
-
-def _explain(number: int, what: str, why: str) -> Exception:
-    if what == "unshare" and number in (errno.EPERM, errno.ENOSPC, errno.EACCES):
-        return HostError(
-            f"cannot make a user namespace: {why}",
-            hint="run `wardian doctor`: it says what forbids user namespaces here and how to allow them",
-        )
-    if what == "owners":
-        return _cannot_record(number, why)
-    if number:
-        return HostError(f"cannot set up the container: {what}: {why}", hint="run `wardian doctor`")
-    return InternalError(f"cannot set up the container: {why}")
-
-
-def _cannot_record(number: int, why: str) -> HostError:
-    hint = "set WARDIAN_HOME to a folder on a local disk with room on it (ext4, xfs or btrfs)"
-    if number in (errno.EACCES, errno.EPERM):
-        hint = "let processes look into others of their user: kernel.yama.ptrace_scope has to be below 3"
-    elif not number:
-        hint = "run wardian outside whatever supervises its system calls (seccomp's user notification)"
-    return HostError(
-        f"the owners that Debian's packages give their files cannot be recorded: {why}", hint=hint
-    )

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import socket
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from wardian.errors import EngineError
+from wardian.errors import EngineError, ImageError
 from wardian.image.descriptor import Digest
+from wardian.runtime.contexts import context_host
 
-# Loading a large image may keep the engine silent for as long as it unpacks a layer.
-_PATIENCE = 600  # seconds
+# An engine that runs answers at once. While it loads a large image it is silent for as long as it unpacks
+# a layer.
+_FIRST_PATIENCE = 20  # seconds
+_PATIENCE = 600
+_LONGEST_REASON = 500  # characters
+# What comes of an answer that is none of an engine's, beside the library's own exceptions.
+_ODD = (OSError, ValueError, KeyError, TypeError, AttributeError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,30 +33,34 @@ class Engine:
     client: Any  # docker.APIClient
 
     def layers(self) -> tuple[tuple[Digest, ...], ...]:
-        """The diff_ids of each image that the engine has, from the bottom."""
+        """The diff_ids of each image that the engine has, from the bottom; raises EngineError."""
         with _told(self.name, "cannot list its images"):
-            found = [self.client.inspect_image(image["Id"]) for image in self.client.images(all=False)]
-        chains = ((image.get("RootFS") or {}).get("Layers") or () for image in found)
-        return tuple(tuple(Digest.parse(layer) for layer in chain) for chain in chains)
+            found = [self._layers(image["Id"]) for image in self.client.images(all=False)]
+        return tuple(chain for chain in found if chain)
+
+    def _layers(self, identity: str) -> tuple[Digest, ...]:
+        import docker
+
+        try:
+            chain = (self.client.inspect_image(identity).get("RootFS") or {}).get("Layers") or ()
+            return tuple(Digest.parse(layer) for layer in chain)
+        except (docker.errors.NotFound, ImageError):  # removed meanwhile; of a kind of its own
+            return ()
 
     def load(self, archive: Iterable[bytes]) -> None:
         """Have the engine read a docker archive; raises EngineError with what it says."""
         with _told(self.name, "cannot load the image"):
             for event in self.client.load_image(archive, quiet=True):
-                if error := event.get("error"):
-                    raise EngineError(f"{self.name} cannot load the image: {str(error)[:500]}")
+                # Docker says `error` in the course of its work, and `message` where it does not begin.
+                if error := event.get("error") or event.get("message"):
+                    raise EngineError(
+                        f"{self.name} cannot load the image: {str(error)[:_LONGEST_REASON]}",
+                        hint="look into the engine's own log",
+                    )
 
-    def has(self, identity: Digest) -> bool:
-        """Whether the engine has the image whose configuration has that digest."""
-        import docker
-
-        try:
-            self.client.inspect_image(str(identity))
-        except docker.errors.ImageNotFound:
-            return False
-        except docker.errors.DockerException as error:
-            raise _error(self.name, "cannot look at an image", error) from error
-        return True
+    def close(self) -> None:
+        """Give up the connection."""
+        self.client.close()
 
 
 def common(chain: tuple[Digest, ...], others: Iterable[tuple[Digest, ...]]) -> int:
@@ -67,29 +79,44 @@ def common(chain: tuple[Digest, ...], others: Iterable[tuple[Digest, ...]]) -> i
     return most
 
 
-def connect(environment: Mapping[str, str], *, host: str = "", podman: bool = False) -> Engine:
-    """The engine that `host` names, or $DOCKER_HOST, or the first of the usual sockets that answers.
+@contextlib.contextmanager
+def connect(environment: Mapping[str, str], *, host: str = "", podman: bool = False) -> Iterator[Engine]:
+    """The engine at `host`, or the one that `docker` would talk to, or the first that answers.
 
-    `podman` looks for Podman's alone. Raises EngineError where none answers.
+    That is $DOCKER_HOST, else Docker's current context, else the usual sockets, Docker's before Podman's;
+    `podman` looks for Podman's alone ($CONTAINER_HOST). Raises EngineError where none answers.
     """
-    asked = host or environment.get("CONTAINER_HOST" if podman else "DOCKER_HOST", "")
-    if asked:
+    engine = _find(environment, host, podman=podman)
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+def _find(environment: Mapping[str, str], host: str, *, podman: bool) -> Engine:
+    if asked := host or _configured(environment, podman=podman):
         return _open(asked, environment)
-    tried = []
+    failures = []
     for address in _sockets(environment, podman=podman):
         if os.path.exists(address.removeprefix("unix://")):
             try:
                 return _open(address, environment)
             except EngineError as error:
-                tried.append(error)
-    if tried:
-        raise tried[0]
+                failures.append(error)
+    if failures:
+        raise failures[0]
     name = "Podman" if podman else "Docker or Podman"
     raise EngineError(
         f"no {name} is running here: none of its usual sockets exists",
         hint="start it (`systemctl --user start podman.socket` or `systemctl start docker`), or name its "
         "socket with --host",
     )
+
+
+def _configured(environment: Mapping[str, str], *, podman: bool) -> str:
+    if podman:
+        return environment.get("CONTAINER_HOST", "")
+    return environment.get("DOCKER_HOST") or context_host(environment)
 
 
 def _sockets(environment: Mapping[str, str], *, podman: bool) -> Iterator[str]:
@@ -105,21 +132,50 @@ def _sockets(environment: Mapping[str, str], *, podman: bool) -> Iterator[str]:
 def _open(address: str, environment: Mapping[str, str]) -> Engine:
     import docker
 
-    try:
-        client = docker.APIClient(address, version="auto", timeout=_PATIENCE, tls=_tls(address, environment))
-        version, information = client.version(), client.info()
-    except (docker.errors.DockerException, docker.errors.TLSParameterError, OSError, ValueError) as error:
+    if address.startswith("ssh:"):
         raise EngineError(
-            f"no container engine answers at {address}: {_reason(error)}",
-            hint="start it, or name another socket with --host",
-        ) from error
-    is_podman = any("podman" in str(part.get("Name", "")).lower() for part in version.get("Components") or ())
+            f"no container engine answers at {address}: it is on another machine",
+            hint="send it the image by `wardian save | ssh HOST docker load`",
+        )
+    with contextlib.ExitStack() as stack:
+        try:
+            client, version = _client(address, environment, stack)
+            keeps_chains = _keeps_chains(client.info())
+            components = version.get("Components") or ()
+            is_podman = any("podman" in str(part.get("Name", "")).lower() for part in components)
+        except (*_ODD, docker.errors.DockerException) as error:
+            raise EngineError(
+                f"no container engine answers at {address}: {_reason(error)}", hint=_advice(error)
+            ) from error
+        stack.pop_all()
+    client.timeout = _PATIENCE
     return Engine(
         name="Podman" if is_podman else "Docker",
         address=address,
-        partial=not is_podman and _keeps_chains(information),
+        partial=not is_podman and keeps_chains,
         client=client,
     )
+
+
+def _client(
+    address: str, environment: Mapping[str, str], stack: contextlib.ExitStack
+) -> tuple[Any, Mapping[str, Any]]:
+    """A client that speaks the engine's version of the API, closed by `stack`; and what the engine is."""
+    import docker
+
+    url = f"unix://{address}" if address.startswith("/") else address  # a path alone is a socket's
+    if url.startswith("unix:"):
+        # The library leaves the socket open where this fails, and tells of it at length.
+        with socket.socket(socket.AF_UNIX) as trial:
+            trial.settimeout(_FIRST_PATIENCE)
+            trial.connect(url.removeprefix("unix://"))
+    options = {"timeout": _FIRST_PATIENCE, "tls": _tls(address, environment)}
+    oldest = docker.constants.MINIMUM_DOCKER_API_VERSION
+    with contextlib.closing(docker.APIClient(url, version=oldest, **options)) as first:
+        version = first.version(api_version=False)
+    client = docker.APIClient(url, version=version["ApiVersion"], **options)
+    stack.callback(client.close)
+    return client, version
 
 
 def _tls(address: str, environment: Mapping[str, str]) -> Any:
@@ -145,16 +201,13 @@ def _keeps_chains(information: Mapping[str, Any]) -> bool:
 @contextlib.contextmanager
 def _told(name: str, what: str) -> Iterator[None]:
     import docker
-    import requests
 
     try:
         yield
-    except (docker.errors.DockerException, requests.RequestException, OSError) as error:
-        raise _error(name, what, error) from error
-
-
-def _error(name: str, what: str, error: Exception) -> EngineError:
-    return EngineError(f"{name} {what}: {_reason(error)}", hint="look into the engine's own log")
+    except (docker.errors.DockerException, OSError, ValueError) as error:  # OSError: also of requests
+        raise EngineError(
+            f"{name} {what}: {_reason(error)}", hint="look into the engine's own log"
+        ) from error
 
 
 def _reason(error: Exception) -> str:
@@ -162,8 +215,18 @@ def _reason(error: Exception) -> str:
     import docker
 
     if isinstance(error, docker.errors.APIError):
-        return str(error.explanation or error)[:500]
-    cause: BaseException = error
-    while cause.__cause__ or cause.__context__:
-        cause = cause.__cause__ or cause.__context__ or cause
-    return str(getattr(cause, "strerror", "") or cause)[:500]
+        return str(error.explanation or error)[:_LONGEST_REASON]
+    cause = _innermost(error)
+    return str(getattr(cause, "strerror", "") or cause)[:_LONGEST_REASON]
+
+
+def _advice(error: Exception) -> str:
+    if getattr(_innermost(error), "errno", None) in (errno.EACCES, errno.EPERM):
+        return "ask for membership in the group that owns the socket (`docker`), or use --podman"
+    return "start it, or name another socket with --host"
+
+
+def _innermost(error: BaseException) -> BaseException:
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__ or error
+    return error

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wardian.errors import HostError, WardianError
-from wardian.runtime import bundle, container, namespace
+from wardian.runtime import bundle, container
+from wardian.system import namespace
 from wardian.system.processes import module_command
 
 if TYPE_CHECKING:
@@ -45,11 +46,13 @@ class Sandbox:
         mounts: Sequence[tuple[Path, str, bool]] = (),
         environment: Mapping[str, str],
         network: bool = False,
+        owners: Path | None = None,
     ) -> tuple[int, str]:
         """Run a command to its end; returns its exit status and what it printed.
 
-        `mounts` are (host path, path inside, read-only). Raises HostError when the container cannot be
-        set up.
+        `mounts` are (host path, path inside, read-only). With `owners`, the owners that it gives to files
+        are recorded on them, and in that file those which cannot be (runtime/owners.py). Raises HostError
+        when the container cannot be set up.
         """
         config = bundle.root_config(
             arguments,
@@ -59,12 +62,14 @@ class Sandbox:
                 *(bundle.bind(str(source), target, read_only=closed) for source, target, closed in mounts),
             ],
             network=network,
+            record=owners is not None,
         )
         self.folder.mkdir(exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix="sandbox-", dir=self.folder))
         upper = self.upper or folder / "upper"
         upper.mkdir(exist_ok=True)
-        root = container.Root([str(path) for path in self.lowers], str(upper))
+        lowers = [str(path) for path in self.lowers]
+        root = container.Root(lowers, str(upper), owners=str(owners or ""))
         with start(str(self.runtime), config, root, folder, stderr=subprocess.STDOUT) as process:
             output, _ = process.communicate()
         text = output.decode(errors="replace")
@@ -79,7 +84,8 @@ def start(
 
     Its files go to `folder`. To be waited for; `check_refusal` says whether it ever began.
     """
-    request = {"runtime": runtime, "lowers": root.lowers, "upper": root.upper, "config": config}
+    layers = {"lowers": root.lowers, "upper": root.upper, "owners": root.owners}
+    request = {"runtime": runtime, "root": layers, "config": config}
     (folder / "request.json").write_text(json.dumps(request))
     command = module_command(__name__, str(folder))
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr)
@@ -97,7 +103,7 @@ def main(folder: str) -> int:
     namespace.die_with_parent(os.getppid())
     request = json.loads(Path(folder, "request.json").read_text())
     Path(folder, "run").mkdir()
-    root = container.Root(request["lowers"], request["upper"])
+    root = container.Root(**request["root"])
     try:
         return container.run(request["runtime"], request["config"], root, f"{folder}/run")
     except WardianError as error:

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from wardian.ecosystems.debian import unpack
+from wardian.ecosystems.debian import paths
 from wardian.ecosystems.debian.database import Triggers, Unpacked, join_status
 from wardian.errors import BuildError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 EXCHANGE = "/run/wardian"
 _LARGEST_STATUS = 64 << 20  # bytes; a whole Debian system has 4 MB
@@ -29,9 +29,17 @@ class Sandbox(Protocol):
     """Runs a command as emulated root in the root under construction; returns status and output."""
 
     def run(
-        self, arguments: list[str], *, mounts: list[tuple[Path, str, bool]], environment: dict[str, str]
+        self,
+        arguments: list[str],
+        *,
+        mounts: list[tuple[Path, str, bool]],
+        environment: dict[str, str],
+        owners: Path,
     ) -> tuple[int, str]:
-        """`mounts` are (host path, path inside, read-only)."""
+        """`mounts` are (host path, path inside, read-only).
+
+        Owners that files are given are recorded on the files, and of what cannot have that in `owners`.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +101,7 @@ dpkg --configure --force-depends base-files
 _CONFIGURE = """for file in /run/wardian/in/deferred/*.deb; do
   if [ -e "$file" ]; then dpkg --force-depends --force-unsafe-io --unpack "$file"; fi
 done
+cp -r --no-preserve=mode /run/wardian/in/lists/. /var/lib/dpkg/info/
 dpkg --force-unsafe-io --force-confnew --configure -a
 dpkg --triggers-only -a
 """
@@ -105,13 +114,25 @@ _USER = """echo 'user:x:1000:1000:user:/home/user:/bin/bash' >> /etc/passwd
 echo 'user:x:1000:' >> /etc/group
 echo 'user:!:20089::::::' >> /etc/shadow
 echo 'user:!::' >> /etc/gshadow
+chmod 640 /etc/shadow /etc/gshadow
 mkdir -p /home/user /work
 cp -r /etc/skel/. /home/user/
+find /home/user -type d -exec chmod 775 {} + -o -type f -exec chmod 664 {} +
+chmod 775 /work
+for folder in /var/lib/apt/lists/partial /var/cache/apt/archives/partial; do
+  if [ -d $folder ]; then chown _apt $folder && chmod 700 $folder; fi # as apt does when it first runs
+done
+chown -R -h user:root /home/user /work
 : > /etc/machine-id
 """
-_TIDY = """rm -f /usr/sbin/policy-rc.d /etc/passwd- /etc/group- /etc/shadow- /etc/gshadow- /etc/.pwd.lock
+# What rewrites these reads their owners off the disk first, where all are root's.
+_TIDY = """for file in /etc/shadow /etc/gshadow; do
+  if [ -e $file ]; then chown root:shadow $file; fi
+done
+rm -f /usr/sbin/policy-rc.d /etc/passwd- /etc/group- /etc/shadow- /etc/gshadow- /etc/.pwd.lock
 rm -f /etc/subuid- /etc/subgid- /var/lib/dpkg/*-old /var/lib/dpkg/lock /var/lib/dpkg/lock-frontend
 rm -f /var/lib/dpkg/triggers/Lock /var/lib/systemd/catalog/database
+rm -f /var/lib/dbus/machine-id
 : > /var/lib/dpkg/triggers/Unincorp # without it, the next dpkg believes every trigger activated
 find /var/log /var/cache /tmp /var/tmp -xdev ! -type d -delete
 find /run -xdev -mindepth 1 ! -path '/run/wardian*' ! -type d -delete
@@ -124,15 +145,20 @@ cp /var/lib/dpkg/status /run/wardian/out/status
 class Stage:
     """Packages to be configured together.
 
-    `unpacked` is what the unpacking left, `deferred` the `.deb` files that dpkg itself shall unpack,
-    `roots` the layers from bottom to top, the last of which is the stage's own.
+    `unpacked` is what the unpacking left, `deferred` the `.deb` files that dpkg itself shall unpack, `lists`
+    the files of its info database that replace its own for these. `roots` are the layers from bottom to
+    top, the last of which is the stage's own. `docs` says that documentation is kept, `owners` is the file
+    for what `Sandbox` records.
     """
 
     below: State
     unpacked: Sequence[Unpacked]
     deferred: Sequence[Path]
+    lists: Mapping[str, bytes]
     roots: Sequence[Path]
     architecture: str
+    docs: bool
+    owners: Path
 
 
 def configure(sandbox: Sandbox, exchange: Path, stage: Stage) -> State:
@@ -146,6 +172,9 @@ def configure(sandbox: Sandbox, exchange: Path, stage: Stage) -> State:
     (exchange / "in/deferred").mkdir()
     for path in stage.deferred:
         (exchange / "in/deferred" / f"{path.name}.deb").hardlink_to(path)
+    (exchange / "in/lists").mkdir()
+    for name, data in stage.lists.items():
+        (exchange / "in/lists" / name).write_bytes(data)
     (exchange / "in/preinst").write_text("".join(f"{name}\n" for name in prepared))
     script = _BEGIN + (_CONFIGURE_BASE if base else "") + _CONFIGURE
     script += (_RUN_ONCE + _USER if base else "") + _TIDY
@@ -158,6 +187,7 @@ def configure(sandbox: Sandbox, exchange: Path, stage: Stage) -> State:
             *(_once(exchange, stage.roots[-1]) if base else ()),
         ],
         environment=_ENVIRONMENT,
+        owners=stage.owners,
     )
     if status:
         raise BuildError(
@@ -188,14 +218,14 @@ def _prepare(exchange: Path, stage: Stage, triggers: Triggers) -> list[str]:
         (dpkg / "arch").write_text(f"{stage.architecture}\n")
     activated: set[str] = set()
     for package in stage.unpacked:
-        activated |= set(triggers.register(package.name.partition(":")[0], package.triggers))
+        activated |= set(triggers.register(package.name, package.triggers))
     activated |= triggers.touched(path for package in stage.unpacked for path in package.paths)
     for name, text in triggers.files().items():
         (dpkg / "triggers" / name).write_text(text)
     # In the base every package is configured anyway, and does then what its triggers would have it do.
     if below.status:
         (dpkg / "triggers/Unincorp").write_text(triggers.unincorporated(activated))
-    (exchange / "in/filters").write_text(unpack.dpkg_configuration())
+    (exchange / "in/filters").write_text(paths.dpkg_configuration(docs=stage.docs))
     (exchange / "in/architecture").write_text(f"{stage.architecture}\n")
     return sorted(package.name for package in stage.unpacked if package.preinst)
 

@@ -11,12 +11,14 @@ import tarfile
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
+from wardian.ecosystems.debian import paths
 from wardian.ecosystems.debian.decompress import decompress
 from wardian.errors import VerificationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
+_NO_NAMES = frozenset(("", ".", ".."))  # names that no part of a path may have
 _MAGIC = b"!<arch>\n"
 _HEADER = 60
 _PIECE = 1 << 18
@@ -62,6 +64,30 @@ def open_data(deb: IO[bytes], *, name: str) -> Iterator[tarfile.TarFile]:
     """
     with _open(deb, "data.tar", largest=_SLACK + _RATIO * _size(deb), name=name) as archive:
         yield archive
+
+
+def selected(members: Iterable[tarfile.TarInfo], *, docs: bool) -> Iterator[tuple[str, tarfile.TarInfo]]:
+    """The members that dpkg's path filters let in, and their paths: `usr/bin/x`, empty for the root itself.
+
+    The folders above these come with them, though the filters name them, as dpkg has it; and so do links
+    that stand for a package's folder of documentation. Raises VerificationError for a path that leads out.
+    """
+    left_out: dict[str, tarfile.TarInfo] = {}
+    for member in members:
+        name = member.name.removeprefix("./").strip("/")
+        name = "" if name == "." else name
+        if name and not _NO_NAMES.isdisjoint(name.split("/")):
+            raise VerificationError(f"{member.name}: a path that is not plain")
+        linked = member.issym() and paths.stands_for_documentation(f"/{name}")
+        if linked or paths.is_kept(f"/{name}", docs=docs):
+            folders, above = [], name
+            while left_out and (above := os.path.dirname(above)):
+                if above in left_out:
+                    folders.append((above, left_out.pop(above)))
+            yield from reversed(folders)
+            yield name, member
+        elif member.isdir():
+            left_out[name] = member
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING
 
 from wardian.ecosystems.debian import unpack
 from wardian.ecosystems.debian.database import Unpacked
+from wardian.ecosystems.debian.record import Record
 from wardian.errors import BuildError, HostError, VerificationError
 from wardian.system import files
 from wardian.system.processes import module_command
@@ -24,18 +25,42 @@ if TYPE_CHECKING:
     from wardian.ecosystems.debian.model import DebianPackage
     from wardian.system.progress import Step
 
-# Merged /usr (Debian's usrmerge): the links are there before anything lands in them. The folders below
-# /var are links into /run in every Debian system; some packages still ship the old paths.
+# Merged /usr (Debian's usrmerge): the links are there before anything lands in them.
 _ALIASES = {"amd64": ("bin", "sbin", "lib", "lib64"), "ppc64el": ("bin", "sbin", "lib", "lib64")}
 
 
-def make_skeleton(root: Path, architecture: str) -> None:
-    """The folders and links that must stand before the first package is unpacked into `root`."""
+def make_skeleton(root: Path, architecture: str, *, base: bool) -> None:
+    """The folders and links that must stand before the first package is unpacked into `root`.
+
+    Above the base, so must the links into /run, which base-files makes: some packages still ship the old
+    paths below /var.
+    """
+    if not base:
+        files.make_folder(root / "run/lock")
+        (root / "run/lock").chmod(0o1777)
+        files.make_folder(root / "var")
+        (root / "var/run").symlink_to("/run")
+        (root / "var/lock").symlink_to("/run/lock")
     for name in _ALIASES.get(architecture, ("bin", "sbin", "lib")):
         files.make_folder(root / "usr" / name)
         (root / name).symlink_to(f"usr/{name}")
     for name in ("info", "updates", "triggers", "alternatives"):
         files.make_folder(root / "var/lib/dpkg" / name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnpackedStage:
+    """What unpacking a stage left.
+
+    `unpacked` is what configuring has to know, `deferred` are the files that are left to dpkg, and `lists`
+    what dpkg shall list of these then, as the bytes of files in its info database. `records` tell what each
+    package holds, in the order of names.
+    """
+
+    unpacked: tuple[Unpacked, ...]
+    deferred: tuple[Path, ...]
+    lists: Mapping[str, bytes]
+    records: tuple[Record, ...]
 
 
 @dataclass(slots=True)
@@ -45,13 +70,16 @@ class _Stage:
     waiting: set[str]
     unpacked: list[Unpacked] = field(default_factory=list)
     deferred: list[str] = field(default_factory=list)
+    lists: dict[str, bytes] = field(default_factory=dict)
+    records: dict[str, Record] = field(default_factory=dict)
     done: threading.Event = field(default_factory=threading.Event)
 
 
 class Unpacking:
     """Packages of several stages being unpacked in parallel; a context manager.
 
-    `stages` are the packages of each stage and the root that they go to.
+    `stages` are the packages of each stage and the root that they go to; `docs` says that documentation
+    is kept.
     """
 
     def __init__(
@@ -60,6 +88,7 @@ class Unpacking:
         *,
         content: Path,
         scratch: Path,
+        docs: bool,
         step: Step,
     ) -> None:
         self._stages = [_Stage({package.sha256 for package in packages}) for packages, _ in stages]
@@ -67,12 +96,13 @@ class Unpacking:
         self._content, self._scratch, self._step = content, scratch, step
         self._failure: Exception | None = None
         base = next((number for number, (packages, _) in enumerate(stages) if packages[0].stage == 0), -1)
-        self._process = self._start([root for _, root in stages], base)
+        self._process = self._start([root for _, root in stages], base, docs)
         self._reader = threading.Thread(target=self._read, daemon=True)
 
-    def _start(self, roots: Sequence[Path], base: int) -> subprocess.Popen[bytes]:
+    def _start(self, roots: Sequence[Path], base: int, docs: bool) -> subprocess.Popen[bytes]:
         workers = min(len(os.sched_getaffinity(0)), 8)
-        words = [str(self._content), str(self._scratch), str(workers), str(base), *map(str, roots)]
+        words = [str(self._content), str(self._scratch), str(workers), "1" if docs else "0", str(base)]
+        words += map(str, roots)
         return subprocess.Popen(
             module_command(unpack.__name__, *words),
             stdin=subprocess.PIPE,
@@ -119,13 +149,18 @@ class Unpacking:
         for stage in self._stages:
             stage.done.set()
 
-    def wait(self, stage: int) -> tuple[list[Unpacked], list[Path]]:
-        """Wait until a stage is unpacked: what that left, and the files that are left to dpkg."""
+    def wait(self, stage: int) -> UnpackedStage:
+        """Wait until a stage is unpacked."""
         entry = self._stages[stage]
         entry.done.wait()
         if self._failure:
             raise self._failure
-        return entry.unpacked, [self._content / digest[:2] / digest for digest in sorted(entry.deferred)]
+        return UnpackedStage(
+            unpacked=tuple(entry.unpacked),
+            deferred=tuple(self._content / digest[:2] / digest for digest in sorted(entry.deferred)),
+            lists=dict(sorted(entry.lists.items())),
+            records=tuple(sorted(entry.records.values(), key=lambda record: record.package.name)),
+        )
 
     def _read(self) -> None:
         try:
@@ -148,10 +183,12 @@ class Unpacking:
             self.fail(_failure(self._names[digest], answer["error"], answer["kind"]))
             return
         told = json.loads((self._scratch / f"{int(answer['root']):03}-{digest}").read_text())
-        if told:
-            stage.unpacked.append(Unpacked(**{**told, "paths": tuple(told["paths"])}))
+        stage.records[digest] = Record.parse(told["record"], name=self._names[digest], sha256=digest)
+        if unpacked := told.get("unpacked"):
+            stage.unpacked.append(Unpacked(**{**unpacked, "paths": tuple(unpacked["paths"])}))
         else:
             stage.deferred.append(digest)
+            stage.lists |= {name: text.encode("latin-1") for name, text in told["lists"].items()}
         stage.waiting.discard(digest)
         self._step.advance()
         if not stage.waiting:
@@ -162,6 +199,9 @@ def _failure(name: str, reason: str, kind: str) -> Exception:
     message = f"cannot unpack the Debian package {name}: {reason}"
     if kind == "full":
         return HostError(message, hint="free some space, for example by `wardian prune`, and build again")
+    if kind == "attributes":
+        message = f"the store's file system keeps no extended attributes, and {name} needs them"
+        return HostError(message, hint="set WARDIAN_HOME to a folder on a local disk (ext4, xfs or btrfs)")
     if kind == "damaged":
         return VerificationError(message, hint="build again: it was removed, and is fetched anew")
     return BuildError(message, hint="run `wardian doctor`")
