@@ -17,6 +17,7 @@ import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -201,6 +202,18 @@ def test_what_is_lost_is_made_again(store: Store, root: Path, damage: Callable[[
     assert packed(store, "ab12", "gzip") is None
     assert pack_one(store, recipe(root)) == made
     assert packed(store, "ab12", "gzip") == made
+
+
+def test_files_that_changed_while_they_were_read_leave_no_record(store: Store, root: Path) -> None:
+    def check() -> None:
+        raise VerificationError("they changed", hint="try again")
+
+    found = replace(recipe(root), check=check)
+    with pytest.raises(VerificationError, match="they changed"):
+        pack_one(store, found)
+    assert packed(store, found.key, "gzip") is None
+    made = pack_one(store, replace(found, check=lambda: None))
+    assert pack_one(store, found) == made  # nothing is read any more
 
 
 def test_progress_in_bytes_of_tars(store: Store, root: Path) -> None:

@@ -152,6 +152,19 @@ def test_what_a_layer_holds(bench: Bench) -> None:
     assert {path.lstat().st_uid for path in root.rglob("*")} == {os.geteuid()}
 
 
+def test_folders_that_a_layer_only_implies_are_their_owners_to_write(bench: Bench) -> None:
+    root = bench.layer(
+        file("a/b/c/file"),
+        file("d/e/f/.wh.gone"),
+        file("g/h/i/.wh..wh..opq"),
+        member("pipe", tarfile.FIFOTYPE, mode=0o622, mtime=1_000_000_000),
+    )
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in root.rglob("*") if path.is_dir()}
+    assert modes == {0o755}
+    assert stat.S_IMODE((root / "pipe").stat().st_mode) == 0o622
+    assert (root / "pipe").stat().st_mtime == 1_000_000_000
+
+
 @pytest.mark.parametrize("compression", ["gzip", "members", "zstd", "frames", "none"])
 def test_every_compression(bench: Bench, compression: str) -> None:
     content = random.Random(1).randbytes(3_000_000)
@@ -418,7 +431,7 @@ def test_headers_that_ask_for_all_memory(bench: Bench) -> None:
     header = member("pax", tarfile.XHDTYPE)[0]
     header.size = 6 << 30
     blob = zstandard.compress(header.tobuf(tarfile.GNU_FORMAT)) + zstd_of_zeros(3 << 30)
-    with pytest.raises(ImageError, match=r"memory|allocate"):
+    with pytest.raises(ImageError, match="it has an extended header of 6442450944 bytes"):
         bench.unpack(b"", blob=blob)
 
 

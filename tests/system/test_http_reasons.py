@@ -41,6 +41,7 @@ def test_wrapped_causes_are_named():
 def test_statuses():
     assert explain_status(599, None, now=0).text == "it answers 599"
     assert explain_status(503, "never", now=0).retry_after == 0
+    assert explain_status(503, "Fri, 31 Dec 2020 99999999999999:59:59 GMT", now=0).retry_after == 0
     assert "proxy" in (explain_status(407, None, now=0).hint or "")
 
 

@@ -12,6 +12,7 @@ from wardian.build.layers import Code, recipes
 from wardian.build.plan import Plan, plan
 from wardian.build.tree import read_tree
 from wardian.ecosystems.workshop import Workshop
+from wardian.errors import VerificationError
 from wardian.image.library import Library, StoredImage
 from wardian.image.reference import Reference
 from wardian.store.store import Store
@@ -86,7 +87,7 @@ class Assembler:
     def _assembly(self, store: Store, made: Plan) -> Assembly:
         from wardian.project.repository import image_annotations
 
-        states = "\n".join(layer.key for layer in made.layers)
+        states = [layer.key for layer in made.layers]
         found = recipes(self.lock, read_tree(store, made), self._code(), states=states)
         said = image_annotations(self.spec, self.folder)
         return Assembly(spec=self.spec, lock=self.lock, recipes=found, annotations=said)
@@ -99,11 +100,15 @@ class Assembler:
             self.workshop.progress.message(note)
         if not selected.files:
             return None
-        return Code(
-            folder=self.folder,
-            entries=tuple(code_entries(selected)),
-            digest=code_digest(self.folder, selected),
-        )
+        digest = code_digest(self.folder, selected)
+
+        def check() -> None:
+            if code_digest(self.folder, selected) != digest:
+                raise VerificationError(
+                    f"files in {self.folder} changed while the image was made of them", hint="try again"
+                )
+
+        return Code(folder=self.folder, entries=tuple(code_entries(selected)), digest=digest, check=check)
 
 
 def _share(store: Store, folder: Path, *, packages: bool) -> None:

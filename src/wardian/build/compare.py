@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import tarfile
-from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
-from wardian.image.decompress import decompressed, opened, read
+from wardian.image.decompress import decompressed, read
 from wardian.image.descriptor import COMPRESSIONS
+from wardian.image.members import Members
 
 if TYPE_CHECKING:
+    from tarfile import TarInfo
+
     from wardian.image.descriptor import Descriptor
     from wardian.image.library import Library, StoredImage
-
-_PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,42 +52,38 @@ def first_difference(
 
 
 def _in_layer(name: str, first: tuple[Library, Descriptor], second: tuple[Library, Descriptor]) -> Difference:
-    with ExitStack() as stack:
-        archives = [stack.enter_context(_open(*layer)) for layer in (first, second)]
-        for left, right in zip_longest(*map(_members, archives)):
-            if left is None or right is None or left[0].name != right[0].name:
-                found = min(item[0].name for item in (left, right) if item)
-                return Difference(layer=name, path=found, how="only one of them has it")
-            if how := _how(*left, *right):
-                return Difference(layer=name, path=left[0].name, how=how)
+    one, two = _open(*first), _open(*second)
+    for left, right in zip_longest(one, two):
+        if left is None or right is None or left.name != right.name:
+            found = min(member.name for member in (left, right) if member)
+            return Difference(layer=name, path=found, how="only one of them has it")
+        if how := _of_headers(left, right) or _of_files(one, left, two, right):
+            return Difference(layer=name, path=left.name, how=how)
     return Difference(layer=name, path="", how=f"the members of {name!r} are the same, their headers differ")
 
 
-def _open(library: Library, layer: Descriptor) -> tarfile.TarFile:
+def _open(library: Library, layer: Descriptor) -> Members:
     what = f"the layer {layer.digest}"
     pieces = read(library.blob(layer.digest), what)
-    stream = opened(decompressed(pieces, COMPRESSIONS[layer.media_type], what))
-    return tarfile.open(fileobj=stream, mode="r|")
+    return Members(decompressed(pieces, COMPRESSIONS[layer.media_type], what), what)
 
 
-def _members(archive: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
-    for member in archive:
-        yield member, archive.extractfile(member) if member.isreg() else None
-
-
-def _how(left: tarfile.TarInfo, one: IO[bytes] | None, right: tarfile.TarInfo, two: IO[bytes] | None) -> str:
+def _of_headers(left: TarInfo, right: TarInfo) -> str:
     for what in ("type", "linkname", "mode", "uid", "gid", "mtime", "size", "pax_headers"):
         pair = getattr(left, what), getattr(right, what)
         if pair[0] != pair[1]:
             shown = [f"{value:o}" if what == "mode" else str(value) for value in pair]
             return f"its {what} is {shown[0]} and {shown[1]}"
+    return ""
+
+
+def _of_files(first: Members, left: TarInfo, second: Members, right: TarInfo) -> str:
+    """How the contents of two members of the same type and size differ, if they have any."""
     offset = 0
-    while one and two:
-        blocks = one.read(_PIECE), two.read(_PIECE)
-        if blocks[0] != blocks[1]:
-            at = next(place for place, pair in enumerate(zip(*blocks, strict=False)) if pair[0] != pair[1])
+    pairs = zip(first.content(left), second.content(right), strict=True) if left.isreg() else ()
+    for one, two in pairs:
+        if one != two:
+            at = next(place for place, pair in enumerate(zip(one, two, strict=True)) if pair[0] != pair[1])
             return f"its content differs from byte {offset + at} on"
-        if not blocks[0]:
-            break
-        offset += len(blocks[0])
+        offset += len(one)
     return ""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,29 +23,45 @@ _VERSION = f"1.{strip.VERSION}"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Code:
-    """The project's files: the folder they lie in, their entries, and the digest of it all."""
+    """The project's files: the folder they lie in, their entries, and the digest of it all.
+
+    `check` raises VerificationError where that is not their digest any more: people work there.
+    """
 
     folder: Path
     entries: tuple[Entry, ...]
     digest: str
+    check: Callable[[], None]
 
 
-def recipes(lock: PlatformLock, tree: Tree, code: Code | None, *, states: str) -> tuple[Recipe, ...]:
-    """The layers' recipes. `states` tells the snapshots whose files belong to no package."""
-    found = [*_packages(lock, tree)]
+def recipes(
+    lock: PlatformLock, tree: Tree, code: Code | None, *, states: Sequence[str]
+) -> tuple[Recipe, ...]:
+    """The layers' recipes. `states` are the keys of the snapshots that the tree's roots are."""
+    found = [*_packages(lock, tree, states)]
     loose = (
         ("python: interpreter", tree.interpreter),
         ("debian: configuration", tree.state),
         ("python: environment", tree.environment),
         ("python: byte code of the standard library", tree.bytecode),
     )
-    found += [_recipe(name, tree.roots, entries, [name, states]) for name, entries in loose if entries]
+    found += [
+        _recipe(name, tree.roots, entries, [name, *_told(entries, states)])
+        for name, entries in loose
+        if entries
+    ]
     if code and code.entries:
-        found.append(_recipe("code", (code.folder,), code.entries, [code.digest]))
+        recipe = _recipe("code", (code.folder,), code.entries, [code.digest])
+        found.append(replace(recipe, check=code.check))
     return tuple(found)
 
 
-def _packages(lock: PlatformLock, tree: Tree) -> Iterator[Recipe]:
+def _told(entries: Iterable[Entry], states: Sequence[str]) -> list[str]:
+    """The keys of those snapshots that the entries' files lie in, which tell what these hold."""
+    return [states[root] for root in sorted({entry.root for entry in entries if entry.kind == "file"})]
+
+
+def _packages(lock: PlatformLock, tree: Tree, states: Sequence[str]) -> Iterator[Recipe]:
     """The layers of packages: what is in them follows from the packages, and so does their key."""
     for debian in split_debian(lock):
         digests = [package.sha256 for package in debian.packages]
@@ -56,7 +72,10 @@ def _packages(lock: PlatformLock, tree: Tree) -> Iterator[Recipe]:
         entries = _joined([tree.python[package.name] for package in python.packages])
         assert lock.python  # it has packages
         version = lock.python.interpreter.version  # it wrote what is installed, and compiled it
-        yield _recipe(f"python: {python.name}", tree.roots, entries, ["python", version, *digests])
+        are_wheels = all(package.file.endswith(".whl") for package in python.packages)
+        # What a source distribution is built into, its digest does not tell.
+        built = [] if are_wheels else _told(entries, states)
+        yield _recipe(f"python: {python.name}", tree.roots, entries, ["python", version, *digests, *built])
 
 
 def _joined(packages: Sequence[Iterable[Entry]]) -> tuple[Entry, ...]:
@@ -78,6 +97,7 @@ def _recipe(name: str, roots: tuple[Path, ...], entries: tuple[Entry, ...], cont
         line = (
             f"\n{entry.path}\0{entry.kind}\0{entry.mode}\0{entry.uid}\0{entry.gid}\0{entry.mtime}"
             f"\0{entry.size}\0{entry.target}\0{sorted(entry.xattrs.items()) if entry.xattrs else ''}"
+            f"\0{'' if entry.data is None else hashlib.sha256(entry.data).hexdigest()}"
         )
         digest.update(line.encode(errors="surrogateescape"))
     return Recipe(key=digest.hexdigest()[:40], name=name, roots=roots, entries=entries)

@@ -23,10 +23,10 @@ class Slimmed:
     """What is left out of one package, all by path.
 
     `ecosystem` is debian, python or interpreter; `identity` a Debian package's digest, a Python package's
-    normalized name. `dropped` tells what kind of
-    file each was; `stripped` the sizes of libraries without their symbols; `links` which file of the same
-    package each is a hard link to, having the same content. `kept` are files that would have been dropped,
-    with the reason; `restored` is why nothing is left out of a package at all. `freed` are bytes, by kind.
+    normalized name. `dropped` tells what kind of file each was; `stripped` the sizes of libraries without
+    their symbols; `links` which file of the same package each is a hard link to, having the same content.
+    `kept` are files that would have been dropped, with the reason; `restored` is why nothing is left out of
+    a package at all. `freed` are bytes, by kind.
     """
 
     ecosystem: str

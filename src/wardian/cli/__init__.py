@@ -16,6 +16,7 @@ def main() -> NoReturn:
     import os
     import sys
 
+    _read_names_as_utf8(os, sys)
     from wardian.cli.entry import run
 
     _open_standard_streams(os, sys)
@@ -26,6 +27,15 @@ def main() -> NoReturn:
         except (OSError, ValueError):
             status = status or 1
     os._exit(status)
+
+
+def _read_names_as_utf8(os: ModuleType, sys: ModuleType) -> None:
+    """Begin anew in Python's UTF-8 mode (PEP 540) where the locale has another encoding (en_US is Latin-1).
+
+    Names of files would be read in that, and then written into an image otherwise than elsewhere.
+    """
+    if sys.getfilesystemencoding() != "utf-8" and "utf8" not in sys._xoptions and sys.executable:
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
 
 
 def _open_standard_streams(os: ModuleType, sys: ModuleType) -> None:

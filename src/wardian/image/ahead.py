@@ -25,7 +25,7 @@ class Ahead:
         self._pieces = pieces
         self._ready: queue.Queue[bytes | BaseException] = queue.Queue(_PIECES)
         self._stopped = False
-        self._buffer = b""
+        self._piece, self._position = b"", 0
         self._thread = threading.Thread(target=self._fill, daemon=True)
 
     def __enter__(self) -> Ahead:
@@ -45,15 +45,17 @@ class Ahead:
 
     def read(self, size: int) -> bytes:
         """Between 1 and `size` bytes, or none at the end."""
-        if not self._buffer:
+        if self._position == len(self._piece):
             piece = self._ready.get()
             if isinstance(piece, BaseException):
                 self._ready.put(piece)  # whoever reads on gets it again
                 raise piece
             if not piece:
                 self._ready.put(piece)
-            self._buffer = piece
-        data, self._buffer = self._buffer[:size], self._buffer[size:]
+            self._piece, self._position = piece, 0
+        # The rest stays where it is: it would be copied at each of many small reads.
+        data = self._piece[self._position : self._position + size]
+        self._position += len(data)
         return data
 
     def drain(self) -> None:

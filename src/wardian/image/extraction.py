@@ -14,15 +14,14 @@ import math
 import os
 import stat
 import tarfile
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any
 
 from wardian.errors import HostError, ImageError
+from wardian.image import members
 from wardian.image.ahead import Ahead
 from wardian.system import files
 
-MOST_MEMBERS = 4_000_000
 _PIECE = 1 << 20
 _WHITEOUT, _OPAQUE, _RESERVED = ".wh.", ".wh..wh..opq", ".wh..wh."
 _OPAQUE_ATTRIBUTE = "user.overlay.opaque"
@@ -58,40 +57,11 @@ class Extracted:
 def extract(stream: Ahead) -> Extracted:
     """Extract the archive into `/`; raises ImageError, OSError, and what tarfile raises for damaged ones."""
     extraction = _Extraction()
-    with tarfile.open(
-        fileobj=stream,  # type: ignore[call-overload]
-        mode="r|",
-        bufsize=_PIECE,
-        tarinfo=_Member,
-        encoding="utf-8",
-        errors="surrogateescape",
-    ) as archive:
-        for member in _members(archive):
+    with members.open_archive(stream) as archive:
+        for member in members.each(archive, "it"):
             extraction.place(archive, member)
     extraction.finish()
     return extraction.found
-
-
-class _Member(tarfile.TarInfo):
-    """A member whose damaged header is an error; tarfile takes one in the middle for the end."""
-
-    @classmethod
-    def fromtarfile(cls, archive: tarfile.TarFile) -> _Member:
-        try:
-            return super().fromtarfile(archive)
-        except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError) as error:  # type: ignore[attr-defined]
-            raise ImageError(f"its tar archive is damaged: {error}") from error
-
-
-def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    known: list[tarfile.TarInfo] = archive.members  # type: ignore[attr-defined]
-    for _ in range(MOST_MEMBERS):
-        member = archive.next()
-        if member is None:
-            return
-        known.clear()  # else all stay in memory
-        yield member
-    raise ImageError(f"it has more than {MOST_MEMBERS} members")
 
 
 def _clean(name: str) -> str:
@@ -195,7 +165,9 @@ class _Extraction:
         elif member.islnk():
             self._link(member, path)
         elif member.isfifo():
-            os.mkfifo(path, stat.S_IMODE(member.mode))
+            os.mkfifo(path)
+            os.chmod(path, stat.S_IMODE(member.mode))
+            os.utime(path, (_time(member), _time(member)))
         else:  # devices, and types of which nothing is known
             self.found.skip(path[1:])
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import tarfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import IO
+from typing import Protocol
 
 from wardian.errors import ImageError
 from wardian.image.decompress import PIECE, opened
@@ -27,6 +27,13 @@ _IN_MEMORY = (
 )
 
 
+class Stream(Protocol):
+    """What an archive is read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """Between 1 and `size` bytes, or none at the end."""
+
+
 class Members:
     """The members of one archive, once, in order; `what` names the archive in errors."""
 
@@ -38,19 +45,16 @@ class Members:
     def __iter__(self) -> Iterator[tarfile.TarInfo]:
         """Each member in turn; raises ImageError for a damaged archive. Reads the stream to its end."""
         with self._translated():
-            self._archive = _open(self._stream)
-        # Kept by tarfile for ever otherwise, a kilobyte each.
-        known: list[tarfile.TarInfo] = self._archive.members  # type: ignore[attr-defined]
-        for _ in range(MOST):
+            self._archive = open_archive(self._stream)
+        found = each(self._archive, self._what)
+        while True:
             with self._translated():
-                member = self._archive.next()
+                member = next(found, None)
             if member is None:
-                while self._stream.read(PIECE):
-                    pass
-                return
-            known.clear()
+                break
             yield member
-        raise ImageError(f"{self._what} has more than {MOST} members")
+        while self._stream.read(PIECE):
+            pass
 
     def content(self, member: tarfile.TarInfo) -> Iterator[bytes]:
         """The bytes of the file that `member`, the current one, is; holes are zeros."""
@@ -103,12 +107,28 @@ class _Member(tarfile.TarInfo):
         return found
 
 
-def _open(stream: IO[bytes]) -> tarfile.TarFile:
-    return tarfile.open(
-        fileobj=stream,
+def open_archive(stream: Stream) -> tarfile.TarFile:
+    """The archive that `stream` holds; raises what tarfile raises for damaged ones, as reading it does."""
+    # All that its stream mode asks for is `read`.
+    archive: tarfile.TarFile = tarfile.open(  # noqa: SIM115 - its reader may close it: the stream is not its own
+        fileobj=stream,  # type: ignore[call-overload]
         mode="r|",
         bufsize=_BUFFER,
         tarinfo=_Member,
         encoding="utf-8",
         errors="surrogateescape",
     )
+    return archive
+
+
+def each(archive: tarfile.TarFile, what: str) -> Iterator[tarfile.TarInfo]:
+    """The members of an archive, one in memory at a time; raises ImageError for too many of them."""
+    # Kept by tarfile for ever otherwise, a kilobyte each.
+    known: list[tarfile.TarInfo] = archive.members  # type: ignore[attr-defined]
+    for _ in range(MOST):
+        member = archive.next()
+        if member is None:
+            return
+        known.clear()
+        yield member
+    raise ImageError(f"{what} has more than {MOST} members")

@@ -47,13 +47,15 @@ class Recipe:
     """What a layer is made of.
 
     `key` is the hash of all that decides the tar's bytes. `roots` are the folders that entries' sources are
-    relative to. `entries` is called only if the layer has to be made.
+    relative to. `entries` is called only if the layer has to be made. `check` is called when it has been,
+    and raises where the files may have changed meanwhile, so that they are not what the key says.
     """
 
     key: str
     name: str
     roots: tuple[Path, ...]
     entries: tuple[Entry, ...] | Callable[[], Iterable[Entry]]
+    check: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +189,8 @@ class Packing:
                     raise InternalError("packing was given up")
                 worker.start()
             answer = worker.pack(recipe, self._compression, entries, self._step)
+            if recipe.check:
+                recipe.check()
             self._expect(answer["tar_size"] - estimate)
             return self._keep(worker, recipe, answer)
 

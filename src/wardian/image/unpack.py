@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> int:
     user, group = os.getuid(), os.getgid()
     namespace.unshare(namespace.CLONE_NEWUSER | namespace.CLONE_NEWNS)
     namespace.map_only(user, group)
-    os.umask(0)
+    os.umask(0o022)  # of folders that a layer only implies; what it names gets the mode that it names
     children = []
     parent = os.getpid()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})

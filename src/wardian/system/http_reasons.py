@@ -157,5 +157,5 @@ def _seconds(text: str, now: float) -> float:
         pass
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - now)
-    except ValueError:
+    except (ValueError, OverflowError):  # of numbers that no date has
         return 0.0
