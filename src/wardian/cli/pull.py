@@ -36,14 +36,16 @@ def execute(arguments: argparse.Namespace, session: Session) -> int:
     from wardian.image.reference import Reference
 
     reference = Reference.parse(arguments.reference)
-    image = pull_and_unpack(
-        reference,
-        session.library(),
-        platform=arguments.platform or Platform.host(),
-        environment=session.environment,
-        progress=session.console,
-        insecure=arguments.insecure,
-    )
+    library = session.library()
+    with library.store.use(lambda: session.console.message("waiting for another process, which prunes")):
+        image = pull_and_unpack(
+            reference,
+            library,
+            platform=arguments.platform or Platform.host(),
+            environment=session.environment,
+            progress=session.console,
+            insecure=arguments.insecure,
+        )
     packed = sum(layer.size for layer in image.manifest.layers)
     if arguments.json:
         session.print_json(

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from wardian.api.shipping import Arrived, Pushed, Source
     from wardian.cli.parser import Parser
     from wardian.cli.session import Session
-    from wardian.image.library import StoredImage
+    from wardian.image.library import Library, StoredImage
 
 DESCRIPTION = """\
 Push the project's image to a registry, or an image of the store. The project is locked and built first where
@@ -50,16 +50,18 @@ def execute(arguments: argparse.Namespace, session: Session) -> int:
 
     start = time.monotonic()
     reference = Reference.parse(arguments.reference)
-    source, has_platforms = _source(arguments, session)
-    pushed = push(
-        source,
-        reference,
-        store=session.library().store,
-        environment=session.environment,
-        progress=session.console,
-        insecure=arguments.insecure,
-        beside=arguments.beside or has_platforms,
-    )
+    library = session.library()
+    with library.store.use(lambda: session.console.message("waiting for another process, which prunes")):
+        source, has_platforms = _source(arguments, session, library)
+        pushed = push(
+            source,
+            reference,
+            store=library.store,
+            environment=session.environment,
+            progress=session.console,
+            insecure=arguments.insecure,
+            beside=arguments.beside or has_platforms,
+        )
     if arguments.json:
         session.print_json(_as_json(pushed, time.monotonic() - start))
         return 0
@@ -71,14 +73,14 @@ def execute(arguments: argparse.Namespace, session: Session) -> int:
     return 0
 
 
-def _source(arguments: argparse.Namespace, session: Session) -> tuple[Source, bool]:
+def _source(arguments: argparse.Namespace, session: Session, library: Library) -> tuple[Source, bool]:
     """Where the image comes from, and whether it is one of several platforms'."""
     from wardian.api.shipping import stored
     from wardian.image.platform import Platform
 
     if arguments.image is not None:
         platform = Platform.parse(arguments.platform) if arguments.platform else None
-        return stored(session.library(), arguments.image, platform), False
+        return stored(library, arguments.image, platform), False
     project = session.project(offline=arguments.offline, locked=arguments.locked)
 
     def source(arrived: Arrived) -> StoredImage:

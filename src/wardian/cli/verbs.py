@@ -42,7 +42,7 @@ GROUPS = {
         "save": "write the image to a file",
         "load": "read images from a file",
         "export": "write the image, or what makes it, in other tools' formats",
-        "image": "inspect, list, name and remove images",
+        "image": "list, inspect, measure, compare, name and remove images",
         "docker": "put the image into Docker or Podman on this machine",
         "login": "keep credentials for a registry",
         "logout": "forget credentials for a registry",

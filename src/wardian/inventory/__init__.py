@@ -1,0 +1,1 @@
+"""What an image holds, by package: read from its layers, measured, compared, drawn."""
