@@ -12,6 +12,8 @@ from typing import NoReturn
 
 import pytest
 
+pytest_plugins = ("tests.engines",)
+
 # Set by .ci/run: there a part that is missing is a failure, not a reason to skip.
 REQUIRED = os.environ.get("WARDIAN_TEST_REQUIRE") == "1"
 # A folder that outlives the session, so that a developer's next session finds parts built already.
