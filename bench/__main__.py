@@ -52,6 +52,7 @@ def _measure(options: argparse.Namespace, rows: Sequence[reference.Row]) -> None
             sides.insert(0, peer)
         if not options.skip_peer and not options.skip_buildah:
             buildah = _buildah(work / "buildah", bytecode=options.compile_bytecode)
+            stack.callback(buildah.close)
             versions["buildah"] = buildah.version()
             sides.insert(1, buildah)
         figures = rounds.take(rows, sides, count=options.runs, work=work, tell=_tell)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from typing import TYPE_CHECKING
@@ -106,13 +107,19 @@ class Buildah:
         pulled = self._run("podman", "pull", "--quiet", "--tls-verify=false", name)
         return pulled.seconds + self._start("true", image=name).seconds
 
+    def close(self) -> None:
+        """Unmount what the storages leave mounted."""
+        for number in range(1, self._begun + 1):
+            with contextlib.suppress(BenchError):
+                measure.run(["umount", f"{self._work}/{number}/root/overlay"], environment=os.environ)
+
     def _begin(self) -> None:
         self._begun += 1
         self._storage = self._work / str(self._begun)
         (self._storage / "tmp").mkdir(parents=True)
 
     def _declare(self, contents: reference.Contents) -> None:
-        dockerfile.write_project(self._project, contents, bytecode=self._bytecode)
+        dockerfile.write_project(self._project, contents, bytecode=self._bytecode, copied=True)
 
     def _build(self, *more: str) -> float:
         command = ["build", "--quiet", "--layers", "--runtime", "runc", "--network", "host", *self._arguments]
@@ -120,7 +127,9 @@ class Buildah:
 
     def _start(self, *command: str, image: str = IMAGE) -> measure.Timing:
         settings = ("--runtime", "runc", "--cgroup-manager", "cgroupfs")
-        return self._run("podman", *settings, "run", "--rm", "--network", "host", image, *command)
+        return self._run(
+            "podman", *settings, "run", "--rm", "--ulimit", "host", "--network", "host", image, *command
+        )
 
     def _run(self, program: str, *arguments: str) -> measure.Timing:
         storage = ("--root", f"{self._storage}/root", "--runroot", f"{self._storage}/run")

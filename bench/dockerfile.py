@@ -31,6 +31,7 @@ _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY"
 # From the guides: apt's and uv's caches are cache mounts, Recommends are left out, what changes least
 # comes first, requirements are bind-mounted, and the environment is made by one command. The guides'
 # `COPY --from` of uv's published image is one from an image that holds this machine's uv.
+_BIND = "    --mount=type=bind,source=requirements.txt,target=/requirements.txt \\\n"
 _DOCKERFILE = """\
 FROM {base}
 COPY --from={uv} /uv /usr/local/bin/uv
@@ -44,9 +45,8 @@ RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \\
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends {system}
 ENV VIRTUAL_ENV=/opt/venv PATH=/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 ENV UV_LINK_MODE=copy{more}
-RUN --mount=type=cache,target=/root/.cache/uv \\
-    --mount=type=bind,source=requirements.txt,target=/requirements.txt \\
-    --mount=type=secret,id=certificates,mode=0444 \\
+{copy}RUN --mount=type=cache,target=/root/.cache/uv \\
+{bind}    --mount=type=secret,id=certificates,mode=0444 \\
     --mount=type=secret,id=uv \\
     set -a && . /run/secrets/uv \\
  && uv venv --python /usr/bin/python3 /opt/venv && uv pip install --requirement /requirements.txt
@@ -54,13 +54,20 @@ WORKDIR /work
 """
 
 
-def write_project(folder: Path, contents: reference.Contents, *, bytecode: bool) -> None:
-    """Write the Dockerfile and requirements.txt of `contents`."""
+def write_project(
+    folder: Path, contents: reference.Contents, *, bytecode: bool, copied: bool = False
+) -> None:
+    """Write the Dockerfile and requirements.txt of `contents`.
+
+    `copied` is for buildah, which takes a layer for the same when only what is mounted has changed.
+    """
     (folder / "Dockerfile").write_text(
         _DOCKERFILE.format(
             base=BASE,
             uv=UV,
             system=" ".join(("python3", *contents.system)),
+            copy="COPY requirements.txt /requirements.txt\n" if copied else "",
+            bind="" if copied else _BIND,
             more=" UV_COMPILE_BYTECODE=1" if bytecode else "",
         )
     )

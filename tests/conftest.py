@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from hypothesis import settings
+from hypothesis.database import DirectoryBasedExampleDatabase
 
 pytest_plugins = ("tests.engines",)
 
@@ -54,6 +56,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the session's folder, once: workers (pytest-xdist) are told its path."""
+    # Named, it may be another user's to write; of its default place hypothesis warns then, which fails tests.
+    examples = DirectoryBasedExampleDatabase(config.rootpath / ".hypothesis/examples")
+    settings.register_profile("wardian", database=examples)
+    settings.load_profile("wardian")
     if hasattr(config, "workerinput"):
         config.stash[_ROOT] = Path(config.workerinput["wardian_root"])
         return

@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from wardian.api.diagnosis import diagnose
+    from wardian.api.image_runs import run_image
     from wardian.api.images import Image, ImageRecord, images
     from wardian.api.locks import Change, Lock
     from wardian.api.project import Project
@@ -40,6 +41,7 @@ _HOMES = {
     "diagnose": "wardian.api.diagnosis",
     "images": "wardian.api.images",
     "prune": "wardian.api.pruning",
+    "run_image": "wardian.api.image_runs",
     "schema": "wardian.project.schema",
 }
 
@@ -56,6 +58,7 @@ __all__ = [
     "diagnose",
     "images",
     "prune",
+    "run_image",
     "schema",
 ]
 

@@ -46,3 +46,12 @@ def test_a_changed_folder_stays_as_it_was_changed() -> None:
     changed = folder("var/mail", mode=0o700)
     stages = [([(folder("var/mail"),), (folder("var/mail", mode=0o775),)], (changed,))]
     assert compose(stages) == (changed,)
+
+
+def test_folders_that_lead_to_what_is_kept_come_with_it() -> None:
+    """In a layer without them, engines make them with attributes of their own, which then count."""
+    home = folder("root", mode=0o700)
+    made = file("root/.profile")
+    assert compose([([(home, folder("etc"))], (made,))]) == (home, made)
+    gone = Entry(path="root/.profile", kind="whiteout")
+    assert compose([([(home, made)], (gone,))]) == (home, gone)

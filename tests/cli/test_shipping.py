@@ -30,6 +30,16 @@ def registry(
 
 
 @pytest.fixture
+def invoke(invoke: Invoke, tmp_path: Path) -> Invoke:
+    """With nothing of the user's own configuration."""
+
+    def call(*words: str, **environment: str) -> Outcome:
+        return invoke(*words, **{"HOME": str(tmp_path / "user"), **environment})
+
+    return call
+
+
+@pytest.fixture
 def name(registry: RealRegistry, request: pytest.FixtureRequest) -> str:
     """A name of this test's own in the registry."""
     return f"{registry.host}/{request.node.name.replace('_', '-')}:1"

@@ -148,7 +148,7 @@ def test_contexts_that_cannot_be_read(tmp_path: Path, text: str) -> None:
     ("address", "reason"),
     [
         ("unix:///nosuch/docker.sock", "No such file or directory"),
-        ("/etc/passwd", "Connection refused"),
+        ("/nosuch", "No such file or directory"),
         ("tcp://127.0.0.1:1", "Connection refused"),
         ("ftp://example.test", "Invalid bind address protocol"),
         ("tcp://", "Invalid bind address format"),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,13 +61,15 @@ def push(
         ) as registry,
         Push(registry, reference, progress=progress, store=store) as under_way,
     ):
-        guard = threading.Lock()
+        guard, failures = threading.Lock(), list[Exception]()
 
         def arrived(descriptor: Descriptor, path: Path) -> None:
-            with guard:
+            with guard, _kept(failures):
                 under_way.submit(descriptor, path)
 
         image = source(arrived)
+        if failures:
+            raise failures[0]
         manifest = Library(store).read(image.descriptor, f"the manifest of {image.name}")
         digest = under_way.finish(manifest, image.descriptor.media_type, tagged=not beside)
         if beside:
@@ -74,6 +77,15 @@ def push(
         return Pushed(
             reference=reference, image=image, digest=digest, is_index=beside, traffic=under_way.traffic
         )
+
+
+@contextlib.contextmanager
+def _kept(failures: list[Exception]) -> Iterator[None]:
+    """Add an exception to `failures`: whoever packs has nobody to raise it to, and what is packed is kept."""
+    try:
+        yield
+    except Exception as error:
+        failures.append(error)
 
 
 def complete(library: Library, name: str, platform: Platform | None = None) -> StoredImage:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from wardian.build import strip
 from wardian.build.split import split_debian, split_python
+from wardian.build.tree import parents
+from wardian.image.entry import Entry
 from wardian.image.packing import Recipe
 
 if TYPE_CHECKING:
     from wardian.build.tree import Tree
-    from wardian.image.entry import Entry
     from wardian.lock.model import PlatformLock
 
 # Counted up when the same entries and packages give other bytes; a slim image's files are stripped.
@@ -78,15 +79,19 @@ def _packages(lock: PlatformLock, tree: Tree, states: Sequence[str]) -> Iterator
         yield _recipe(f"python: {python.name}", tree.roots, entries, ["python", version, *digests, *built])
 
 
-def _joined(packages: Sequence[Iterable[Entry]]) -> tuple[Entry, ...]:
-    """Several packages' entries: a path that more than one ships is there once."""
+def _joined(packages: Sequence[Sequence[Entry]]) -> tuple[Entry, ...]:
+    """Several packages' entries and the folders that lead to them: a path that two ship is there once."""
+    shipped = {entry.path for entries in packages for entry in entries}
     seen: set[str] = set()
     found = []
     for entries in packages:
         for entry in entries:
             if entry.path not in seen:
-                seen.add(entry.path)
+                missing = [path for path in parents(entry.path) if path not in shipped]
+                found += [Entry(path=path, kind="directory", mode=0o755) for path in missing]
                 found.append(entry)
+                shipped.update(missing)
+                seen.add(entry.path)
     return tuple(found)
 
 

@@ -106,7 +106,19 @@ def compose(stages: Sequence[tuple[Sequence[Entries], Entries]]) -> Entries:
         state |= {entry.path: entry for entry in changes}
     for path in contested:
         state.setdefault(path, folders[path])
+    # Engines that keep each layer in a folder of its own make parents that it lacks as they like, and the
+    # topmost layer's attributes count.
+    for path in list(state):
+        for parent in parents(path):
+            if parent in folders:
+                state.setdefault(parent, folders[parent])
     return tuple(state[path] for path in sorted(state))
+
+
+def parents(path: str) -> tuple[str, ...]:
+    """The folders that lead to `path`, the outermost first."""
+    names = path.split("/")[:-1]
+    return tuple("/".join(names[: number + 1]) for number in range(len(names)))
 
 
 def _attributes(entry: Entry) -> tuple[int, int, int]:

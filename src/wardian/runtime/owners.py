@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 ATTRIBUTE = "user.wardian.owner"
 
 # What is recorded: the calls by the machine's own numbers (asm/unistd.h), and where their arguments are.
-CALLS = ("chown", "fchown", "lchown", "fchownat")
 _NUMBERS = {
     "x86_64": {92: "chown", 93: "fchown", 94: "lchown", 260: "fchownat"},
     "aarch64": {55: "fchown", 54: "fchownat"},

@@ -125,6 +125,26 @@ done
 chown -R -h user:root /home/user /work
 : > /etc/machine-id
 """
+# As in the vendor's own images: whoever builds upon the image can fetch packages right away. It is the one
+# well-known address, never that of a machine's mirror; runs see their machine's sources in its place.
+_SOURCES = """if [ -d /etc/apt ]; then
+  . /usr/lib/os-release
+  mkdir -p /etc/apt/sources.list.d
+  cat > /etc/apt/sources.list.d/$ID.sources <<END
+Types: deb
+URIs: http://deb.$ID.org/$ID
+Suites: $VERSION_CODENAME $VERSION_CODENAME-updates
+Components: main
+Signed-By: /usr/share/keyrings/$ID-archive-keyring.gpg
+
+Types: deb
+URIs: http://deb.$ID.org/$ID-security
+Suites: $VERSION_CODENAME-security
+Components: main
+Signed-By: /usr/share/keyrings/$ID-archive-keyring.gpg
+END
+fi
+"""
 # What rewrites these reads their owners off the disk first, where all are root's.
 _TIDY = """for file in /etc/shadow /etc/gshadow; do
   if [ -e $file ]; then chown root:shadow $file; fi
@@ -177,7 +197,7 @@ def configure(sandbox: Sandbox, exchange: Path, stage: Stage) -> State:
         (exchange / "in/lists" / name).write_bytes(data)
     (exchange / "in/preinst").write_text("".join(f"{name}\n" for name in prepared))
     script = _BEGIN + (_CONFIGURE_BASE if base else "") + _CONFIGURE
-    script += (_RUN_ONCE + _USER if base else "") + _TIDY
+    script += (_RUN_ONCE + _USER + _SOURCES if base else "") + _TIDY
     status, output = sandbox.run(
         ["/bin/sh", "-c", script],
         mounts=[

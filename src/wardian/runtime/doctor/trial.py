@@ -21,10 +21,9 @@ from wardian.system.processes import module_command
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Each needs the one before it. `unshare`, `map`, `mounts` and `proc` are what a user namespace has to
-# allow, `overlay` and `replace` (a folder made anew over one below needs extended attributes) what the
-# store's file system has to, `nested` the runtime's own namespace inside ours.
-STEPS = ("unshare", "map", "mounts", "proc", "overlay", "replace", "nested")
+# The steps, each of which needs the one before it: `unshare`, `map`, `mounts` and `proc` are what a user
+# namespace has to allow, `overlay` and `replace` (a folder made anew over one below needs extended
+# attributes) what the store's file system has to, `nested` the runtime's own namespace inside ours.
 
 # A step takes milliseconds; a network file system may hang.
 _LIMIT_SECONDS = 20
