@@ -194,3 +194,20 @@ def test_all_takes_all(library: Library, make: Make) -> None:
     assert not list(library.store.references().iterdir())
     assert not blobs(library)
     assert not unpacked(library)
+
+
+def test_what_is_remembered_of_runs_stays_with_the_name(library: Library, make: Make) -> None:
+    store = library.store
+    for name in ("kept", "lost"):
+        make(name.encode(), name=name)
+        record = {"reference": str(library._path(Reference.parse(name)))}
+        (store.project(name) / "launch.json").write_text(json.dumps(record))
+        (store.project(name) / "apt.conf").write_text("")
+    for name, text in (("damaged", "{"), ("old", "[]"), ("other", '{"reference": "."}')):
+        (store.project(name) / "launch.json").write_text(text)
+    library.forget(Reference.parse("lost"))
+    prune(store.root)
+    assert {path.name for path in (store.root / "projects").iterdir()} == {"project", "kept"}
+    assert (store.project("kept") / "apt.conf").exists()
+    prune(store.root, everything=True)
+    assert not list((store.root / "projects").iterdir())

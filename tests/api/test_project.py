@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from wardian import Project, RunRequest
-from wardian.api import preparation, targets, warm
+from wardian.api import declaration, targets, warm
 from wardian.errors import SpecError, StoreError
 from wardian.project.declarations import _script_blocks
 from wardian.project.detect import Detection, detect
@@ -113,8 +113,8 @@ def test_a_folder_that_never_rests_is_read_a_few_times(folder: Path, monkeypatch
         (folder / "wardian.toml").write_text(f'name = "n{count}"\n')
         return found
 
-    monkeypatch.setattr(preparation, "detect", restless)
-    found, noted = preparation._detect(folder, None)
+    monkeypatch.setattr(declaration, "detect", restless)
+    found, noted = declaration._detect(folder, None)
     assert count <= 4
     assert found.spec.name == f"n{count - 1}"
     path = str(folder / "wardian.toml")

@@ -129,3 +129,19 @@ def test_a_real_terminal():
         while b"Building" not in text:  # the terminal hands it over in pieces
             text += os.read(ours, 65536)
     os.close(ours)
+
+
+@pytest.mark.parametrize("stream", [io.StringIO(), Terminal()])
+def test_nothing_that_is_quoted_commands_the_terminal(stream):
+    shown = console(stream, verbose=True, NO_COLOR="1")
+    shown.message("\x1b]0;title\x07")
+    with shown.step("pulling \x9b2Jname", total=1, unit="layers") as step:
+        step.note("\x1b]0;note\x07")
+        step.advance()
+    shown.close()
+    text = stream.getvalue()
+    assert "\\x1b]0;title\\x07" in text
+    assert "pulling \\x9b2Jname" in text
+    assert not {"\x1b]", "\x07", "\x9b"} & {
+        text[at : at + size] for at in range(len(text)) for size in (1, 2)
+    }

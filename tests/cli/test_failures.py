@@ -112,3 +112,16 @@ def test_another_locale_changes_nothing(spawn):
     outcome = spawn("rn", LC_ALL="de_DE.UTF-8")
     assert outcome.returncode == 1
     assert outcome.stderr == "error: wardian has no verb 'rn'\n\nhint: did you mean `wardian run`?\n"
+
+
+def test_nothing_that_is_quoted_commands_the_terminal(capsys):
+    error = LockError(
+        "host \x1b]0;title\x07\r\x9b2J\u202eevil\udcff says\nno\u00a0more", hint="ask \x1b[31mhim"
+    )
+    error.__cause__ = ValueError("\x1b[2J")
+    _, out, err = show(error, capsys, verbose=True, as_json=True)
+    said = "host \\x1b]0;title\\x07\\r\\x9b2J\\u202eevil\\udcff says\nno\u00a0more"
+    assert err == f"error: {said}\n\nhint: ask \\x1b[31mhim\n\ncaused by: ValueError: \\x1b[2J\n"
+    assert json.loads(out)["error"]["message"] == error.message
+    assert out.isascii()
+    assert "\x1b" not in out

@@ -8,15 +8,17 @@ import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.images import link, member, store_image
 
-from wardian.errors import ImageError, VerificationError
+from wardian.errors import HostError, ImageError, VerificationError
 from wardian.export.rootfs import write_rootfs
+from wardian.image.descriptor import LAYER_TAR
 from wardian.image.layout import write_folder
-from wardian.image.library import Library
+from wardian.image.library import Library, StoredImage
 from wardian.image.reference import Reference
 from wardian.store.store import Store
 from wardian.system.progress import Silent
@@ -206,3 +208,46 @@ def _tree(root: Path) -> dict[str, object]:
         links = status.st_nlink if path.is_file() else 0
         found[str(path.relative_to(root))] = (oct(status.st_mode), status.st_uid, status.st_gid, links, what)
     return found
+
+
+def sparse(size: int) -> bytes:
+    """A tar of one file of that size, which is a hole but for its first bytes (GNU tar, PAX 1.0)."""
+    info = member("big")
+    text = b"1\n0\n4\n".ljust(512, b"\0") + b"text".ljust(512, b"\0")
+    info.size = 516
+    info.pax_headers = {
+        "GNU.sparse.major": "1",
+        "GNU.sparse.minor": "0",
+        "GNU.sparse.name": "big",
+        "GNU.sparse.realsize": str(size),
+    }
+    return info.tobuf(tarfile.PAX_FORMAT) + text + bytes(1024)
+
+
+def image_of(library: Library, data: bytes) -> StoredImage:
+    image = store_image(library)
+    layer = library.write((data,), LAYER_TAR)
+    return replace(
+        image,
+        manifest=replace(image.manifest, layers=(layer,)),
+        configuration=replace(image.configuration, diff_ids=(layer.digest,)),
+    )
+
+
+def test_files_with_holes(library: Library, tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    write_rootfs(library, image_of(library, sparse(3000)), buffer, Silent())
+    assert contents(buffer.getvalue())["big"] == "text" + "\0" * 2996
+    with open(tmp_path / "x", "wb") as file, pytest.raises(HostError, match="there is no room"):
+        write_rootfs(library, image_of(library, sparse(1 << 40)), file, Silent())
+    with pytest.raises(ImageError, match="has files of 1099511627777 bytes"):
+        write_rootfs(library, image_of(library, sparse((1 << 40) + 1)), io.BytesIO(), Silent())
+    assert (tmp_path / "x").stat().st_size == 0
+
+
+def test_members_of_all_layers_are_counted(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wardian.export.merged.MOST", 4)
+    merge(library, [("a", b""), ("b", b"")], [("a", b""), ("b", b"")])
+    for layers in ([[("a", b""), ("b", b"")], [("a", b""), ("b", b""), ("c", b"")]], [[("a/b/c/d/e", b"")]]):
+        with pytest.raises(ImageError, match="has more than 4 members in its layers"):
+            merge(library, *layers)

@@ -11,14 +11,16 @@ import shutil
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wardian.errors import ImageError, VerificationError
+from wardian.errors import HostError, ImageError, VerificationError
 from wardian.image.archive import write_archive
+from wardian.image.descriptor import LAYER_GZIP
 from wardian.image.library import Library, StoredImage
 from wardian.image.load import load, load_stream
 from wardian.image.reference import Reference
@@ -392,3 +394,37 @@ def test_what_skopeo_wrote_is_read(
     (kept,) = load(other, tmp_path / "y.tar", Silent())
     assert kept.name.familiar == "me/name:tag"
     assert other.resolve("me/name:tag").configuration.diff_ids == image.configuration.diff_ids
+
+
+def test_a_bomb_is_not_unpacked(
+    library: Library, make_image: MakeImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = make_image({"zeros": bytes(1 << 20)}, compression="zstd")
+    monkeypatch.setattr("wardian.image.decompress._SLACK", 0)
+    monkeypatch.setattr("wardian.image.decompress._RATIO", 10)
+    with pytest.raises(ImageError, match="unpacks to more than"):
+        write(library, image, tmp_path / "x.tar")
+    assert not list((library.store.root / "temporary").iterdir())
+
+
+def test_unpacking_leaves_room_on_the_disk(
+    library: Library, make_image: MakeImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = make_image(compression="zstd")
+    monkeypatch.setattr("wardian.system.disk.has_room", lambda *_: False)
+    with pytest.raises(HostError, match="there is no room in the store"):
+        write(library, image, tmp_path / "x.tar")
+
+
+def test_a_layer_of_another_compression_than_it_says(
+    library: Library, make_image: MakeImage, tmp_path: Path
+) -> None:
+    image = make_image({"a": b"a"}, compression="zstd")
+    wrong = tuple(replace(layer, media_type=LAYER_GZIP) for layer in image.manifest.layers)
+    image = replace(image, manifest=replace(image.manifest, layers=wrong))
+    write(library, image, tmp_path / "x.tar")
+    with tarfile.open(tmp_path / "x.tar") as archive:
+        (content,) = json.load(archive.extractfile("manifest.json") or io.BytesIO())
+        layer = archive.extractfile(content["Layers"][0])
+        assert layer
+        assert layer.read().startswith(b"a\0")

@@ -112,3 +112,28 @@ def test_a_stored_layer_is_verified(tmp_path: Path) -> None:
 def test_pieces_are_read_as_a_file() -> None:
     file = decompress.opened(iter([b"", b"abc", b"", b"defg"]))
     assert (file.read(2), file.read(3), file.read(), file.read(1)) == (b"ab", b"cde", b"fg", b"")
+
+
+def test_a_stored_layer_is_what_its_bytes_are(tmp_path: Path) -> None:
+    path = tmp_path / "blob"
+    for compress in COMPRESS.values():
+        path.write_bytes(compress(b"tar" * 1000))
+        descriptor = Descriptor.of(path.read_bytes(), LAYER_TAR)
+        found = decompress.layer(path, descriptor, Digest.of(b"tar" * 1000), "the layer")
+        assert b"".join(found) == b"tar" * 1000
+
+
+def test_a_stored_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decompress, "_SLACK", 0)
+    data = gzip.compress(b"tar")
+    (tmp_path / "blob").write_bytes(data)
+    monkeypatch.setattr(decompress, "_RATIOS", {"gzip": 1 / len(data)})
+    stream = decompress.layer(tmp_path / "blob", Descriptor.of(data, LAYER_GZIP), Digest.of(b"tar"), "it")
+    with pytest.raises(ImageError, match="it unpacks to more than 1"):
+        list(stream)
+    assert decompress.bound(1 << 60, "zstd") == decompress.LARGEST
+
+
+def test_a_name_is_no_compression() -> None:
+    assert decompress.sniff(b"BZhang.txt") == "none"
+    assert decompress.sniff(bz2.compress(b"")) == decompress.sniff(bz2.compress(b"x", 1)) == "bzip2"

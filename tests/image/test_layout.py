@@ -316,3 +316,16 @@ def test_what_skopeo_wrote_is_read(
     run("skopeo", "copy", f"oci:{tmp_path}/x:1", f"oci-archive:{tmp_path}/y.tar:some.where/name:tag")
     (kept,) = load(other, tmp_path / "y.tar", Silent())
     assert (str(kept.name), kept.descriptor.digest) == ("some.where/name:tag", image.descriptor.digest)
+
+
+def test_blobs_that_are_wrong_are_written_anew(
+    library: Library, make_image: MakeImage, layout: Path, tmp_path: Path
+) -> None:
+    image = make_image({"a": b"a"}, {"b": b"b"})
+    blobs = [layout / "blobs/sha256" / layer.digest.hex for layer in image.manifest.layers]
+    expected = [blob.read_bytes() for blob in blobs]
+    inode = blobs[1].stat().st_ino
+    blobs[0].write_bytes(bytes(len(expected[0])))
+    write_folder(library, image, layout, NAME)
+    assert [blob.read_bytes() for blob in blobs] == expected
+    assert blobs[1].stat().st_ino == inode

@@ -33,6 +33,7 @@ ALLOWED = (
     (r"dev/.+", "whatever runs the container makes its devices"),
     (r"etc/(passwd|group|shadow|gshadow|subuid|subgid)-|etc/\.pwd\.lock", "backups and locks are left out"),
     (r"etc/(fstab|hostname|resolv\.conf|apt/sources\.list)", "mmdebstrap writes these for its own use"),
+    (r"etc/apt/sources\.list\.d/debian\.sources", "Debian's own sources, as official images have them"),
     (r"etc/dpkg/dpkg\.cfg\.d/[^/]+", "the same filters, under another name"),
     (r"etc/machine-id|var/lib/dbus/machine-id", "each machine has its own"),
     (r"(home/user|work)(/.*)?", "the user that images run as, and its folders"),

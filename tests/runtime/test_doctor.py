@@ -21,7 +21,8 @@ from wardian.runtime.doctor.diagnose import diagnose
 from wardian.runtime.doctor.network import Probe
 from wardian.system.http import Fetcher
 
-WORKING = dict.fromkeys(trial.STEPS, 0)
+STEPS = ("unshare", "map", "mounts", "proc", "overlay", "replace", "nested")
+WORKING = dict.fromkeys(STEPS, 0)
 EPERM, ENOSPC, EACCES, EINVAL, ENODEV = 1, 28, 13, 22, 19
 
 
@@ -209,7 +210,9 @@ def test_kernel(tmp_path: Path, release: str, ok: bool | None, message: str) -> 
 
 
 def test_seccomp(tmp_path: Path) -> None:
-    host = make_host(tmp_path, {"proc/sys/kernel/seccomp/actions_avail": "kill_process errno user_notif allow\n"})
+    host = make_host(
+        tmp_path, {"proc/sys/kernel/seccomp/actions_avail": "kill_process errno user_notif allow\n"}
+    )
     assert kernel.check_seccomp(host).ok is True
     assert kernel.check_seccomp(tmp_path / "elsewhere").ok is False
 

@@ -20,10 +20,29 @@ from wardian.store.store import Store
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from wardian.api.preparation import Preparation
     from wardian.build.assemble import Arrived
     from wardian.image.compression import Compression
     from wardian.lock.model import PlatformLock
     from wardian.project.spec import Spec
+
+
+def assemble_project(
+    preparation: Preparation, *, compression: Compression, arrived: Arrived | None
+) -> StoredImage:
+    """The project's image, packed; `arrived` is told of each of its blobs."""
+    preparation.build(shipping=True)
+    with preparation.using():
+        return Assembler.of(preparation).assemble(compression=compression, arrived=arrived)
+
+
+def verify_project(
+    preparation: Preparation, *, compression: Compression
+) -> tuple[StoredImage, Difference | None]:
+    """The project's image, and where one that is built from nothing differs from it."""
+    preparation.build(shipping=True)
+    with preparation.using():
+        return Assembler.of(preparation).verify(compression=compression)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +53,16 @@ class Assembler:
     folder: Path
     spec: Spec
     lock: PlatformLock
+
+    @classmethod
+    def of(cls, preparation: Preparation) -> Assembler:
+        """That of a project, by its lock, which is written first if need be."""
+        return cls(
+            workshop=preparation.workshop,
+            folder=preparation.folder,
+            spec=preparation.detection.spec,
+            lock=preparation.current(),
+        )
 
     def assemble(self, *, compression: Compression, arrived: Arrived | None = None) -> StoredImage:
         """Build what is missing, pack what has not been packed, and name the image after the project.

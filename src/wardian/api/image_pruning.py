@@ -10,6 +10,7 @@ import contextlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wardian.errors import WardianError
@@ -19,8 +20,6 @@ from wardian.image.library import Library, layer_snapshot_key
 from wardian.image.manifest import LARGEST, Index, Manifest, parse_configuration, parse_manifest
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from wardian.store.store import Store
 
 
@@ -74,6 +73,15 @@ class Needed:
             data = library.read(parsed.config, "a configuration")
             diff_ids = parse_configuration(data, "a configuration").diff_ids
             self.snapshots |= set(map(layer_snapshot_key, diff_ids))
+
+
+def launched(store: Store, names: Names) -> Iterator[str]:
+    """The identities under which runs of images by name are remembered (image_runs.py) whose name stays."""
+    for path in sorted((store.root / "projects").glob("*/launch.json")):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+            reference = Path(json.loads(path.read_bytes())["reference"])
+            if reference not in names.going and reference.is_file():
+                yield path.parent.name
 
 
 def orphans(store: Store, needed: Needed) -> Iterator[tuple[str, Path]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wardian.api import warm
+from wardian.api.declaration import read_declaration
 from wardian.api.images import Image, slim_report
 from wardian.api.lockfile import LockFile
 from wardian.api.locks import Lock
@@ -21,34 +22,20 @@ from wardian.errors import LockError, ResolveError, SpecError, StaleLockError
 from wardian.image.platform import Platform
 from wardian.lock import model
 from wardian.lock.resolve import Wish, digest, resolve_lock
-from wardian.project.detect import Detection, detect
 from wardian.store.store import Store
-from wardian.system import background, variables
+from wardian.system import background
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from wardian.api.assembling import Assembler
-    from wardian.build.assemble import Arrived
-    from wardian.build.compare import Difference
     from wardian.ecosystems.debian.model import DebianLock
     from wardian.ecosystems.python.model import Interpreter
-    from wardian.image.compression import Compression
-    from wardian.image.library import StoredImage
+    from wardian.project.detect import Detection
     from wardian.runtime.sandbox import Sandbox
     from wardian.system.progress import Progress
 
 LOCK_FILE = "wardian.lock"
-# Where the host's apt sources mostly stand (sources.list(5)): when they change, an image is as good as
-# before, but the addresses beside it are not.
-_APT_SOURCES = (
-    "/etc/apt/sources.list",
-    "/etc/apt/sources.list.d",
-    "/etc/apt/sources.list.d/debian.sources",
-)
-_TRIES = 3
-_UNKNOWN: list[int] = []  # a state that no file has: what it is noted for is read again next time
 
 
 @dataclass(slots=True, kw_only=True)
@@ -82,15 +69,14 @@ class Preparation:
         workshop = Workshop(
             store=Store.open(home), environment=environment, progress=progress, offline=offline
         )
-        places = warm.states([variables.configuration_file(environment), *_APT_SOURCES])
-        detection, inputs = _detect(Path(folder), Path(script) if script else None)
+        detection, inputs = read_declaration(Path(folder), Path(script) if script else None, environment)
         # A script with an environment of its own has its lock beside it.
         path = Path(script).with_suffix(".wardian.lock") if script else Path(folder, LOCK_FILE)
         return cls(
             folder=Path(folder),
             script=script,
             detection=detection,
-            inputs={**places, **inputs},
+            inputs=inputs,
             workshop=workshop,
             locked=locked,
             file=LockFile(path, Path(folder)),
@@ -117,7 +103,7 @@ class Preparation:
         """
         moment = None if as_of is None else _moment(as_of)
         asked = {Platform.parse(name) for name in platforms or ()}
-        with self._using(), ExitStack() as stack:
+        with self.using(), ExitStack() as stack:
             earlier = self.file.read_or_discard(self._tell) if discarding else self.file.read()
             wish = Wish(
                 spec=self.detection.spec,
@@ -154,7 +140,8 @@ class Preparation:
             for sentence in self.detection.sources:
                 self._tell(sentence)
 
-    def _using(self) -> AbstractContextManager[None]:
+    def using(self) -> AbstractContextManager[None]:
+        """Keep `prune` from what is being made."""
         return self.workshop.store.use(lambda: self._tell("waiting for another process, which prunes"))
 
     def _tell(self, sentence: str) -> None:
@@ -226,7 +213,7 @@ class Preparation:
         """
         start = time.monotonic()
         self._tell_detected()
-        with self._using():
+        with self.using():
             lock = self.current(workbench=workbench)
             wish = self.detection.spec.image
             made = plan(lock, workbench=workbench, docs=wish.docs)
@@ -250,24 +237,6 @@ class Preparation:
     def has_platforms(self) -> bool:
         """Whether the image is one of several."""
         return len(self._platforms(self.file.read())) > 1
-
-    def assemble(self, *, compression: Compression, arrived: Arrived | None) -> StoredImage:
-        """The project's image, packed; `arrived` is told of each of its blobs."""
-        self.build(shipping=True)
-        with self._using():
-            return self._assembler().assemble(compression=compression, arrived=arrived)
-
-    def verify(self, *, compression: Compression) -> tuple[StoredImage, Difference | None]:
-        """The image, and where one that is built from nothing differs from it."""
-        self.build(shipping=True)
-        with self._using():
-            return self._assembler().verify(compression=compression)
-
-    def _assembler(self) -> Assembler:
-        from wardian.api.assembling import Assembler
-
-        spec = self.detection.spec
-        return Assembler(workshop=self.workshop, folder=self.folder, spec=spec, lock=self.current())
 
     def record(self) -> dict[str, Any]:
         """The launch record of the image, which is built first if need be."""
@@ -314,22 +283,6 @@ def _has_bench(part: model.PlatformLock) -> bool:
         return True  # the workbench of no Python is nothing
     names = {package.name for package in part.python.packages}
     return bool(part.python.workbench) or {"ipykernel", "nbclient", "nbconvert"} <= names
-
-
-def _detect(folder: Path, script: Path | None) -> tuple[Detection, dict[str, list[int] | None]]:
-    """Detect, with the states of all that was read, noted before it was read.
-
-    What is read becomes known by reading it, so it is read until it did not change meanwhile. In a folder
-    that never rests the last reading counts, and the next run reads anew.
-    """
-    found = detect(folder, script)
-    noted: dict[str, list[int] | None] = {}
-    for _ in range(_TRIES):
-        noted = warm.states(map(str, found.inputs))
-        found = detect(folder, script)
-        if warm.states(map(str, found.inputs)) == noted:
-            break
-    return found, {str(path): noted.get(str(path), _UNKNOWN) for path in found.inputs}
 
 
 def _import_executor() -> None:

@@ -194,7 +194,9 @@ class Project:
         `arrived` is told of each blob (descriptor and path) as soon as it is there, from several threads.
         Raises what `build` raises, and SpecError for files that cannot go into an image.
         """
-        return self._prepared().assemble(compression=compression, arrived=arrived)
+        from wardian.api.assembling import assemble_project
+
+        return assemble_project(self._prepared(), compression=compression, arrived=arrived)
 
     def has_platforms(self) -> bool:
         """Whether the project is for several platforms, by its spec or its lock; raises LockError."""
@@ -205,7 +207,9 @@ class Project:
 
         Returns the image, and the first difference if there is any. Raises what `assemble` raises.
         """
-        return self._prepared().verify(compression=compression)
+        from wardian.api.assembling import verify_project
+
+        return verify_project(self._prepared(), compression=compression)
 
     def run(self, request: RunRequest) -> int:
         """Lock and build if need be, then run; returns the exit status.

@@ -144,7 +144,8 @@ def _unneeded(store: Store, wish: _Wish) -> Iterator[Item]:
     for path in names.unreadable if wish.everything else ():
         yield _item(f"unreadable name {path.stem}", path)
     kept = [folder for folder in _folders(store.root / "kept") if not _takes_kept(wish, images, folder.name)]
-    yield from _projects(store, wish, images, {folder.name for folder in kept})
+    used = set(image_pruning.launched(store, names)) | _remembered(wish, images)
+    yield from _projects(store, used, {folder.name for folder in kept})
     # What cannot be read may need any part.
     if wish.everything or not (names.unreadable or images.unreadable):
         needed = image_pruning.Needed.by(store, names)
@@ -164,10 +165,15 @@ def _takes_kept(wish: _Wish, images: _Images, identity: str) -> bool:
     return wish.takes_kept(going.get(identity))
 
 
-def _projects(store: Store, wish: _Wish, images: _Images, kept: set[str]) -> Iterator[Item]:
+def _remembered(wish: _Wish, images: _Images) -> set[str]:
+    """The identities of projects whose image stays."""
     used = {record.identity for record in images.staying}
     if not wish.everything:
         used |= {path.stem for path in images.unreadable}
+    return used
+
+
+def _projects(store: Store, used: set[str], kept: set[str]) -> Iterator[Item]:
     for folder in _folders(store.root / "projects"):
         if folder.name not in used:
             yield _item(f"byte code and settings of {folder.name}", folder)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from wardian.image.decompress import decompressed, read
-from wardian.image.descriptor import COMPRESSIONS
+from wardian.image.decompress import decompressed, read, recognised
 from wardian.image.members import Members
 
 if TYPE_CHECKING:
@@ -64,8 +63,8 @@ def _in_layer(name: str, first: tuple[Library, Descriptor], second: tuple[Librar
 
 def _open(library: Library, layer: Descriptor) -> Members:
     what = f"the layer {layer.digest}"
-    pieces = read(library.blob(layer.digest), what)
-    return Members(decompressed(pieces, COMPRESSIONS[layer.media_type], what), what)
+    compression, stored = recognised(read(library.blob(layer.digest), what))
+    return Members(decompressed(stored, compression, what), what)
 
 
 def _of_headers(left: TarInfo, right: TarInfo) -> str:

@@ -7,7 +7,6 @@ built in a temporary folder under its key's lock and appears by rename.
 
 from __future__ import annotations
 
-import threading
 import time
 from concurrent.futures import Future
 from contextlib import ExitStack
@@ -26,6 +25,7 @@ from wardian.build.plan import (
     SlimLayer,
 )
 from wardian.build.slimming import Slimming
+from wardian.build.threads import guard, settle, start
 from wardian.build.tree import read_tree
 from wardian.ecosystems.debian import configure, recording
 from wardian.ecosystems.debian.fetch import fetch
@@ -41,7 +41,7 @@ from wardian.store.snapshots import Snapshot
 from wardian.system import files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -82,8 +82,8 @@ class Builder:
         built: dict[str, Future[Part]] = {layer.key: Future() for layer in plan.all}
         debian = [layer for layer in plan.all if isinstance(layer, DebianLayer)]
         others = [layer for layer in plan.all if not isinstance(layer, DebianLayer)]
-        threads = [_start(_settle, [built[layer.key] for layer in debian], self._build_debian, debian, built)]
-        threads += [_start(_settle, [built[layer.key]], self._build_other, layer, built) for layer in others]
+        threads = [start(settle, [built[layer.key] for layer in debian], self._build_debian, debian, built)]
+        threads += [start(settle, [built[layer.key]], self._build_other, layer, built) for layer in others]
         parts = tuple(built[layer.key].result() for layer in plan.all)
         for thread in threads:  # a run may follow, and wants its process to have one thread
             thread.join()
@@ -94,7 +94,7 @@ class Builder:
             if snapshot := snapshots.find(self.store, layer.key):
                 built[layer.key].set_result(_part(snapshot, reused=True))
                 return
-            start = time.monotonic()
+            began = time.monotonic()
             with self.store.temporary() as folder:
                 files.make_folder(folder / "snapshot/root/opt")
                 if isinstance(layer, PythonLayer):
@@ -106,7 +106,7 @@ class Builder:
                 elif isinstance(layer, SlimLayer):
                     self._slim(layer, folder, built)
                 total = _bytes(layer, folder / "snapshot/root")
-                built[layer.key].set_result(self._commit(layer, folder / "snapshot", total, start))
+                built[layer.key].set_result(self._commit(layer, folder / "snapshot", total, began))
 
     def _locked(self, layer: Layer) -> AbstractContextManager[None]:
         def tell() -> None:
@@ -190,7 +190,7 @@ class Builder:
     def _build_stages(
         self, layers: Sequence[DebianLayer], folder: Path, built: dict[str, Future[Part]]
     ) -> None:
-        start = time.monotonic()
+        began = time.monotonic()
         roots = [folder / layer.key / "root" for layer in layers]
         for layer, root in zip(layers, roots, strict=True):
             make_skeleton(root, layer.architecture, base=not layer.below)
@@ -209,11 +209,11 @@ class Builder:
                     step=step,
                 )
             )
-            _start(_guard, unpacking.fail, self._feed, layers, unpacking, step)
+            start(guard, unpacking.fail, self._feed, layers, unpacking, step)
             for number, layer in enumerate(layers):
                 total = self._configure(layer, folder, unpacking.wait(number))
-                built[layer.key].set_result(self._commit(layer, folder / layer.key, total, start))
-                start = time.monotonic()
+                built[layer.key].set_result(self._commit(layer, folder / layer.key, total, began))
+                began = time.monotonic()
 
     def _feed(self, layers: Sequence[DebianLayer], unpacking: Unpacking, step: Step) -> None:
         stage = {package.sha256: number for number, layer in enumerate(layers) for package in layer.packages}
@@ -270,12 +270,12 @@ class Builder:
                 )
             )
 
-    def _commit(self, layer: Layer, folder: Path, total: int, start: float) -> Part:
+    def _commit(self, layer: Layer, folder: Path, total: int, began: float) -> Part:
         snapshot = Snapshot(
             name=layer.name,
             key=layer.key,
             bytes=total,
-            seconds=round(time.monotonic() - start, 3),
+            seconds=round(time.monotonic() - began, 3),
         )
         snapshots.commit(self.store, folder, snapshot)
         return _part(snapshot, reused=False)
@@ -297,27 +297,3 @@ def _part(snapshot: Snapshot, *, reused: bool) -> Part:
         seconds=0.0 if reused else snapshot.seconds,
         reused=reused,
     )
-
-
-def _start(work: Callable[..., None], *arguments: object) -> threading.Thread:
-    # Daemon threads, so that Ctrl-C ends the build at once: what is half-made is swept later.
-    thread = threading.Thread(target=work, args=arguments, daemon=True)
-    thread.start()
-    return thread
-
-
-def _settle(futures: Iterable[Future[Part]], work: Callable[..., None], *arguments: object) -> None:
-    """Run `work`, which settles the futures; where it fails, the rest of them fail with it."""
-    try:
-        work(*arguments)
-    except BaseException as error:
-        for future in futures:
-            if not future.done():
-                future.set_exception(error)
-
-
-def _guard(failed: Callable[[Exception], None], work: Callable[..., None], *arguments: object) -> None:
-    try:
-        work(*arguments)
-    except Exception as error:
-        failed(error)

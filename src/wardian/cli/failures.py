@@ -1,5 +1,7 @@
 """Failures, rendered: message, blank line, hint, exit status. The one seam where exceptions end.
 
+What they quote may come from anywhere; nothing of it reaches the terminal as a command (render.py, `plain`).
+
 Exit statuses: 0 done, 1 the user's (input, host, network), 2 a bug of wardian, 130 interrupted, 141 the
 reader of our output has gone. A child's own status passes through and never comes here.
 """
@@ -11,6 +13,7 @@ import os
 import sys
 
 from wardian.cli.parser import colours
+from wardian.cli.render import json_text, plain
 from wardian.errors import HostError, UserError, WardianError
 
 TYPE_CHECKING = False
@@ -46,7 +49,8 @@ def report(error: BaseException, environment: Mapping[str, str], *, verbose: boo
         _print_json(failure)
     _print(failure, environment)
     if verbose and failure.__cause__ is not None:
-        print(f"\ncaused by: {type(failure.__cause__).__name__}: {failure.__cause__}", file=sys.stderr)
+        cause = plain(f"{type(failure.__cause__).__name__}: {failure.__cause__}")
+        print(f"\ncaused by: {cause}", file=sys.stderr)
     return failure.exit_status
 
 
@@ -74,7 +78,7 @@ def _bug(error: BaseException, *, verbose: bool) -> WardianError:
 
     text = "".join(traceback.format_exception(error))
     if verbose:
-        print(text, file=sys.stderr)
+        print(plain(text), file=sys.stderr)
     what = str(error).strip() or "no message"
     place = _save(text)
     hint = f"report it with the file {place}" if place else "run it again with `wardian -v` and report it"
@@ -97,10 +101,10 @@ def _save(trace: str) -> str | None:
 
 def _print(failure: WardianError, environment: Mapping[str, str]) -> None:
     coloured = colours(sys.stderr, environment)
-    red, cyan, plain = ("\033[1;31m", "\033[1;36m", "\033[0m") if coloured else ("", "", "")
-    text = f"{_details(failure, coloured=coloured)}{red}error:{plain} {failure.message}"
+    red, cyan, end = ("\033[1;31m", "\033[1;36m", "\033[0m") if coloured else ("", "", "")
+    text = f"{_details(failure, coloured=coloured)}{red}error:{end} {plain(failure.message)}"
     if failure.hint:
-        text += f"\n\n{cyan}hint:{plain} {failure.hint}"
+        text += f"\n\n{cyan}hint:{end} {plain(failure.hint)}"
     try:
         print(text, file=sys.stderr, flush=True)
     except BrokenPipeError:
@@ -119,11 +123,9 @@ def _details(failure: WardianError, *, coloured: bool) -> str:
 
 
 def _print_json(failure: WardianError) -> None:
-    import json
-
     said = {"kind": type(failure).__name__, "message": failure.message, "hint": failure.hint}
     try:
-        print(json.dumps({"error": said}, indent=2, ensure_ascii=False), flush=True)
+        print(json_text({"error": said}), flush=True)
     except BrokenPipeError:
         _close_output()
 

@@ -6,7 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from wardian.cli.render import seconds, size
+from wardian.cli.render import plain, seconds, size
 from wardian.system.progress import Silent
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Lines:
     def message(self, text: str) -> None:
         """Print one line, whole even when several threads do."""
         with self._guard:
-            print(text, file=self._stream, flush=True)
+            print(plain(text), file=self._stream, flush=True)
 
 
 class _LineStep:

@@ -23,7 +23,7 @@ from rich.progress import (
 from rich.text import Text
 
 from wardian.cli.lines import Tally, rate
-from wardian.cli.render import seconds
+from wardian.cli.render import plain, seconds
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -63,6 +63,7 @@ class Live:
 
     def step(self, title: str, *, total: int | None = None, unit: str = "", passing: bool = False) -> Step:
         """Begin a step, which has a bar until it ends, and then a line unless it is a passing one."""
+        title = plain(title)
         with self._guard:
             if self._bars is None:
                 self._bars = self._draw()
@@ -73,7 +74,7 @@ class Live:
     def message(self, text: str) -> None:
         """Print one line above the bars."""
         with self._guard:
-            self._console.print(Text(text))
+            self._console.print(Text(plain(text)))
 
     def _draw(self) -> Progress:
         bars = Progress(
@@ -135,7 +136,7 @@ class _LiveStep:
         self._bars.update(self._task, total=amount, count=self._tally.under_way())
 
     def note(self, text: str) -> None:
-        self._bars.update(self._task, note=text)
+        self._bars.update(self._task, note=plain(text))
 
     def __enter__(self) -> Step:
         return self

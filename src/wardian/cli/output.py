@@ -43,7 +43,7 @@ def check(name: str, session: Session, *, force: bool, binary: bool = True) -> N
     if os.path.isdir(path):
         raise HostError(f"{path} is a folder", hint="name a file with -o")
     if os.path.lexists(path) and not force and not _is_special(path):
-        raise HostError(f"{path} is there already", hint="name another file with -o, or add --force")
+        raise _taken(path)
 
 
 @contextlib.contextmanager
@@ -67,8 +67,9 @@ def binary(name: str, session: Session, *, force: bool) -> Iterator[IO[bytes]]:
         with _told(path), open(new, "xb") as file:
             yield file
         with _told(path):
-            check(name, session, force=force)  # it may have come meanwhile
-            os.rename(new, path)
+            check(name, session, force=force)
+            if force or not _link(new, path):
+                os.rename(new, path)
     finally:
         with contextlib.suppress(OSError):
             os.unlink(new)
@@ -81,6 +82,24 @@ def text(content: str, name: str, session: Session, *, force: bool) -> None:
         return
     with binary(name, session, force=force) as file:
         file.write(content.encode())
+
+
+def _link(new: str, path: str) -> bool:
+    """Give the file `new` the name `path` too, never another file's that has come meanwhile.
+
+    False where the file system has no hard links: there a moment between check and rename is left.
+    """
+    try:
+        os.link(new, path, follow_symlinks=False)
+    except FileExistsError:
+        raise _taken(path) from None
+    except OSError:
+        return False
+    return True
+
+
+def _taken(path: str) -> HostError:
+    return HostError(f"{path} is there already", hint="name another file with -o, or add --force")
 
 
 def _is_special(path: str) -> bool:

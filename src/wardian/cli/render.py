@@ -12,6 +12,32 @@ SHORT_KEY = 12  # hexadecimal digits that tell keys apart for people, as other c
 CHANGES_SHOWN = 20  # beyond that a list is no longer read
 
 
+def plain(text: str) -> str:
+    """`text` without anything that a terminal takes for a command: that is written as `\\x1b`.
+
+    Names and messages come from servers, images and packages, and may hold whatever harms (ECMA-48's control
+    sequences, marks that turn the direction of writing round). Lines and tabs stay.
+    """
+    if text.isprintable():
+        return text
+    import unicodedata
+
+    return "".join(
+        letter
+        if letter.isprintable() or letter in "\n\t" or unicodedata.category(letter) == "Zs"
+        else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
+
+
+def json_text(value: object) -> str:
+    """`value` as indented JSON, with escapes where a terminal would take a letter for a command."""
+    import json
+
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return text if plain(text) == text else json.dumps(value, indent=2)
+
+
 def size(amount: int) -> str:
     """Bytes in decimal units: `0 B`, `1.2 kB`, `975.0 MB`."""
     if amount < 1000:

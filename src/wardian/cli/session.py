@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from wardian import Project
     from wardian.cli.console import Console
-    from wardian.image.library import Library, StoredImage
     from wardian.image.compression import Compression
+    from wardian.image.library import Library, StoredImage
 
 
 class Session:
@@ -88,10 +88,12 @@ class Session:
     def say(self, text: str) -> None:
         """Print one line of result, unless it is not wanted."""
         if not self.quiet:
-            print(text)
+            from wardian.cli.render import plain
+
+            print(plain(text))
 
     def print_json(self, value: object) -> None:
         """Print `value` as the one JSON object that `--json` promises."""
-        import json
+        from wardian.cli.render import json_text
 
-        print(json.dumps(value, indent=2, ensure_ascii=False))
+        print(json_text(value))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from wardian.errors import ImageError
 from wardian.image import tar
 from wardian.image.entry import EPOCH, Entry
-from wardian.image.members import Members, clean
+from wardian.image.members import MOST, Members, clean
 
 # Which layer, and which of its members: where a file's bytes are.
 Place = tuple[int, int]
@@ -48,10 +48,12 @@ class Merged:
     def __init__(self, what: str) -> None:
         self._what = what
         self._root = _folder(0)
+        self._count = 0
 
     def add(self, layer: int, members: Members) -> None:
         """Put a layer on top; raises ImageError for members that cannot be."""
         for number, member in enumerate(members):
+            self._add_one()
             path = clean(member.name, self._what)
             parent, _, name = path.rpartition("/")
             if name == tar.OPAQUE:
@@ -144,11 +146,18 @@ class Merged:
             if child is None or child.children is None:
                 if layer is None:
                     raise _MissingError
+                self._add_one()
                 child = _children(way[-1])[name] = _folder(layer)
             way.append(child)
             if len(way) > _MOST_FOLDERS:
                 raise ImageError(f"{self._what}: {path[:200]!r} is too deep")
         return way[-1]
+
+    def _add_one(self) -> None:
+        """Count a member, or a folder that one implies: each takes memory, whatever layer it is of."""
+        self._count += 1
+        if self._count > MOST:
+            raise ImageError(f"{self._what} has more than {MOST} members in its layers")
 
 
 class _MissingError(Exception):

@@ -6,16 +6,22 @@ in memory, about a kilobyte for each path.
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
+import stat
 import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING
 
+from wardian.errors import HostError, ImageError
 from wardian.export.merged import Merged, Node, Place
 from wardian.image import decompress, tar
 from wardian.image.entry import Entry
 from wardian.image.layout import require
 from wardian.image.members import Members
+from wardian.system import disk
 
 if TYPE_CHECKING:
     from wardian.image.library import Library, StoredImage
@@ -26,20 +32,20 @@ def write_rootfs(library: Library, image: StoredImage, file: IO[bytes], progress
     """Write the file system that a container of the image starts with, the same bytes for the same image.
 
     Folders come before what is in them, whiteouts are applied, and paths that share a file are hard links.
-    Raises ImageError for layers that cannot be merged, VerificationError where the store is damaged, and
-    OSError of `file`.
+    Raises ImageError for layers that cannot be merged, VerificationError where the store is damaged,
+    HostError where there is no room for it, and OSError of `file`.
     """
     require(library, image)
+    what = image.name or str(image.descriptor.digest)
     total = 2 * sum(layer.size for layer in image.manifest.layers)
     with progress.step("merging layers", total=total, unit="B") as step:
-        merged = Merged(image.name or str(image.descriptor.digest))
+        merged = Merged(what)
         for number, members in _layers(library, image, step):
             merged.add(number, members)
-        files: dict[Place, list[tuple[str, Entry]]] = {}
+        files = _files(merged)
+        _check_size(file, sum(same[0][1].size for same in files.values()), what)
         for path, node in merged.walk():
-            if node.place and isinstance(node.entry, Entry):
-                files.setdefault(node.place, []).append((path, node.entry))
-            else:
+            if not _is_file(node):
                 file.write(_header(path, node))
         for number, members in _layers(library, image, step):
             for place, member in enumerate(members):
@@ -54,6 +60,35 @@ def _layers(library: Library, image: StoredImage, step: Step) -> Iterator[tuple[
         what = f"the stored layer {layer.digest}"
         yield number, Members(decompress.layer(library.blob(layer.digest), layer, diff_id, what), what)
         step.advance(layer.size)
+
+
+def _files(merged: Merged) -> dict[Place, list[tuple[str, Entry]]]:
+    """The files by their places, each with all paths that it has."""
+    found: dict[Place, list[tuple[str, Entry]]] = {}
+    for path, node in merged.walk():
+        if node.place and isinstance(node.entry, Entry):
+            found.setdefault(node.place, []).append((path, node.entry))
+    return found
+
+
+def _is_file(node: Node) -> bool:
+    return node.place is not None and isinstance(node.entry, Entry)
+
+
+def _check_size(file: IO[bytes], total: int, what: str) -> None:
+    """Whether so many bytes can be written: files with holes may claim to have any number.
+
+    Raises ImageError and HostError.
+    """
+    if total > decompress.LARGEST:
+        raise ImageError(f"{what} has files of {total} bytes", hint="use an image that you trust")
+    with contextlib.suppress(io.UnsupportedOperation):  # not every file is one of the system's
+        number = file.fileno()
+        if stat.S_ISREG(os.fstat(number).st_mode) and not disk.has_room(number, total):
+            raise HostError(
+                f"there is no room for the file system of {what}: its files have {total} bytes",
+                hint="free some space, or name a file on another disk",
+            )
 
 
 def _header(path: str, node: Node) -> bytes:

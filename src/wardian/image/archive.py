@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any
 
-from wardian.errors import ImageError, VerificationError
+from wardian.errors import HostError, ImageError, VerificationError
 from wardian.image import decompress
 from wardian.image.descriptor import (
     COMPRESSIONS,
@@ -28,8 +28,9 @@ from wardian.image.descriptor import (
     string,
 )
 from wardian.image.found import Document, Found, deliver, parsed_name
-from wardian.image.layout import blob_path, documents, entry, write_members
+from wardian.image.layout import blob_path, documents, entry, require, write_members
 from wardian.image.manifest import Index, Manifest, encode, parse_configuration
+from wardian.system import disk
 
 if TYPE_CHECKING:
     from wardian.image.library import Library, StoredImage
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 _TYPES = {"none": LAYER_TAR, "gzip": LAYER_GZIP, "zstd": LAYER_ZSTD}
 _MOST_IMAGES = 1000
-_LARGEST = 1 << 40  # bytes of a layer: none of any image in use comes near it
+_CHECKED_EVERY = 64 << 20
 
 
 def write_archive(
@@ -68,8 +69,9 @@ def write_archive(
 
 
 def _readable(library: Library, image: StoredImage, without: Collection[Digest]) -> StoredImage:
+    require(library, image)
     layers = image.manifest.layers
-    if all(COMPRESSIONS[layer.media_type] != "zstd" or layer.digest in without for layer in layers):
+    if not any(_is_zstd(library, layer) for layer in layers if layer.digest not in without):
         return image
     plain = tuple(
         layer if layer.digest in without else _unpacked(library, layer, diff_id)
@@ -80,10 +82,32 @@ def _readable(library: Library, image: StoredImage, without: Collection[Digest])
 
 
 def _unpacked(library: Library, layer: Descriptor, diff_id: Digest) -> Descriptor:
-    if COMPRESSIONS[layer.media_type] != "zstd":
+    if not _is_zstd(library, layer):
         return layer
     what = f"the stored layer {layer.digest}"
-    return library.write(decompress.layer(library.blob(layer.digest), layer, diff_id, what), LAYER_TAR)
+    stream = decompress.layer(library.blob(layer.digest), layer, diff_id, what)
+    return library.write(_with_room(stream, library, what), LAYER_TAR)
+
+
+def _is_zstd(library: Library, layer: Descriptor) -> bool:
+    """Whether a layer is compressed by zstd, or only says so, which is as hard on who believes it."""
+    path, what = library.blob(layer.digest), f"the stored layer {layer.digest}"
+    return "zstd" in (COMPRESSIONS[layer.media_type], decompress.stored_compression(path, what))
+
+
+def _with_room(pieces: Iterator[bytes], library: Library, what: str) -> Iterator[bytes]:
+    """Pass `pieces` on while the store's disk has room; raises HostError."""
+    unchecked = _CHECKED_EVERY
+    for piece in pieces:
+        unchecked += len(piece)
+        if unchecked >= _CHECKED_EVERY:
+            unchecked = 0
+            if not disk.has_room(library.store.root, _CHECKED_EVERY):
+                raise HostError(
+                    f"there is no room in the store to unpack {what}",
+                    hint="free some space, for example by `wardian prune`, and try again",
+                )
+        yield piece
 
 
 def read_archive(source: Source, library: Library) -> tuple[Found, ...]:
@@ -147,7 +171,7 @@ def _layer(source: Source, path: str, diff_id: Digest) -> Descriptor:
 
     compression, stream = decompress.recognised(pieces())
     unpacked = hashlib.sha256()
-    for piece in decompress.decompressed(stream, compression, what, most=_LARGEST):
+    for piece in decompress.decompressed(stream, compression, what, most=decompress.LARGEST):
         unpacked.update(piece)
     if unpacked.hexdigest() != diff_id.hex:
         raise VerificationError(

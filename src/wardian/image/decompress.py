@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
 from wardian.errors import ImageError, VerificationError
-from wardian.image.descriptor import COMPRESSIONS, Descriptor, Digest
+from wardian.image.descriptor import Descriptor, Digest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,10 +28,17 @@ _MAGIC = (
     (b"\x28\xb5\x2f\xfd", "zstd"),
     *((bytes([byte]) + b"\x2a\x4d\x18", "zstd") for byte in range(0x50, 0x60)),
     (b"\xfd7zXZ\x00", "xz"),
-    (b"BZh", "bzip2"),
+    # Level and first block: `BZh` alone may begin the name of a tar's first member.
+    *((b"BZh%d" % level + block, "bzip2") for level in range(1, 10) for block in (b"1AY&", b"\x17rE8")),
 )
 _LONGEST_MAGIC = 8
 _FEED = 1 << 16
+# Bytes of tar that a byte of blob can hold: 1032 is deflate's own bound, 32768 zstd's (a block of 128 KiB in
+# 4 bytes) and about that of the others. A large file of zeros does reach it: what needs more is a bomb.
+_RATIOS = {"none": 1, "gzip": 1100}
+_RATIO = 33_000
+_SLACK = 64 << 20
+LARGEST = 1 << 40  # bytes of a layer's tar: none of any image in use comes near it
 _XZ_MEMORY = 256 << 20  # `xz -9` needs 65 MiB; a header may ask for 4 GiB
 
 
@@ -89,6 +96,16 @@ def recognised(pieces: Iterable[bytes]) -> tuple[str, Iterator[bytes]]:
     return sniff(head), itertools.chain((head,) if head else (), stream)
 
 
+def stored_compression(path: Path, what: str) -> str:
+    """How the blob at `path` is compressed, as `sniff` has it; raises ImageError as `read` does."""
+    return recognised(read(path, what))[0]
+
+
+def bound(size: int, compression: str) -> int:
+    """How many bytes of tar a layer's blob of `size` bytes may hold; what holds more is there to harm."""
+    return min(size * _RATIOS.get(compression, _RATIO) + _SLACK, LARGEST)
+
+
 def decompressed(
     pieces: Iterable[bytes], compression: str, what: str, *, most: int | None = None
 ) -> Iterator[bytes]:
@@ -107,17 +124,21 @@ def decompressed(
 
 
 def layer(
-    path: Path, descriptor: Descriptor, diff_id: Digest, what: str, *, most: int | None = None
+    path: Path, descriptor: Descriptor, diff_id: Digest, what: str, *, most: int = LARGEST
 ) -> Iterator[bytes]:
     """The tar of the layer whose blob is at `path`; who has read it to its end knows that all is right.
+
+    How it is compressed is seen from its bytes, as engines do: media types are often wrong. It holds at most
+    `most` bytes, and no more than `bound` allows.
 
     Raises VerificationError where the blob's or the tar's digest is another, ImageError as `decompressed`
     does, and where the blob cannot be read.
     """
     packed, unpacked = hashlib.sha256(), hashlib.sha256()
-    compression = COMPRESSIONS.get(descriptor.media_type, "none")
+    compression, stored = recognised(_hashed(read(path, what), packed))
+    most = min(most, bound(descriptor.size, compression))
     try:
-        for piece in decompressed(_hashed(read(path, what), packed), compression, what, most=most):
+        for piece in decompressed(stored, compression, what, most=most):
             unpacked.update(piece)
             yield piece
     except ImageError:

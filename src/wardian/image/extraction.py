@@ -20,7 +20,7 @@ from typing import IO, Any
 from wardian.errors import HostError, ImageError
 from wardian.image import members
 from wardian.image.ahead import Ahead
-from wardian.system import files
+from wardian.system import disk, files
 
 _PIECE = 1 << 20
 _WHITEOUT, _OPAQUE, _RESERVED = ".wh.", ".wh..wh..opq", ".wh..wh."
@@ -30,8 +30,6 @@ _OVERLAY_ATTRIBUTES = "user.overlay."
 _ATTRIBUTE = "SCHILY.xattr."  # layer.md has extended attributes in these pax records
 _LATEST = 1 << 34  # seconds: what ext4 can note, a little more
 _ZEROS = bytes(_PIECE)
-# So much stays free: a layer that fills the disk would take the host's other work down with it.
-_RESERVE = 256 << 20
 _CHECKED_EVERY = 64 << 20
 
 
@@ -216,8 +214,7 @@ class _Extraction:
         if self._unchecked < _CHECKED_EVERY:
             return
         self._unchecked = 0
-        disk = os.statvfs("/")
-        if disk.f_bavail * disk.f_frsize < min(_RESERVE, disk.f_blocks * disk.f_frsize // 20):
+        if not disk.has_room("/"):
             raise HostError("the disk is almost full")
 
 

@@ -183,7 +183,7 @@ def _fill_folder(library: Library, image: StoredImage, folder: Path, index: Inde
 
 
 def _copy_blob(library: Library, descriptor: Descriptor, target: Path) -> None:
-    if target.is_file() and target.stat().st_size == descriptor.size:
+    if _is_there(descriptor, target):
         return
     new = target.with_name(f"{target.name}.{secrets.token_hex(6)}.tmp")
     try:
@@ -194,6 +194,17 @@ def _copy_blob(library: Library, descriptor: Descriptor, target: Path) -> None:
     finally:
         with contextlib.suppress(FileNotFoundError):
             new.unlink()
+
+
+def _is_there(descriptor: Descriptor, target: Path) -> bool:
+    """Whether the blob is there already: by its bytes, since whoever made the layout may have written any."""
+    try:
+        if not target.is_file() or target.stat().st_size != descriptor.size:
+            return False
+        with open(target, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == descriptor.digest.hex
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager

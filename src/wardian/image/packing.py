@@ -1,4 +1,4 @@
-"""Layers made from recipes, once for each content: drives `pack.py`'s processes, keeps what they make.
+"""Layers made from recipes, once for each content, by processes (packing_process.py); kept in the store.
 
     layers/KEY.COMPRESSION.json     what a layer's blob is: digests, sizes
     content/sha256/…                the blob
@@ -11,26 +11,23 @@ from __future__ import annotations
 
 import contextlib
 import json
-import operator
 import os
 import queue
-import subprocess
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
-from wardian import errors
-from wardian.errors import HostError, ImageError, InternalError, WardianError
-from wardian.image import pack, tar
+from wardian.errors import HostError, ImageError, InternalError
+from wardian.image import tar
 from wardian.image.compression import FORMATS, MEDIA_TYPES, Compression
 from wardian.image.descriptor import Descriptor, Digest
 from wardian.image.entry import Entry
+from wardian.image.packing_process import Worker
 from wardian.system import files
-from wardian.system.processes import module_command
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -94,7 +91,7 @@ class Packing:
         self._store, self._compression, self._step = store, compression, step
         self._jobs: queue.SimpleQueue[tuple[Recipe, Future[Packed]] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
-        self._workers: list[_Worker] = []
+        self._workers: list[Worker] = []
         self._most = min(len(os.sched_getaffinity(0)), _MOST_PROCESSES)
         self._expected = 0
         self._given_up = False
@@ -133,7 +130,7 @@ class Packing:
         with self._lock:
             if self._folder is None:
                 self._folder = self._resources.enter_context(self._store.temporary())
-            worker = _Worker(self._folder)
+            worker = Worker(self._folder)
             self._workers.append(worker)
         # Daemons: Ctrl-C does not wait for one that waits for another wardian's lock.
         threading.Thread(target=self._work, args=(worker,), daemon=True, name="packing").start()
@@ -163,7 +160,7 @@ class Packing:
 
     # In workers' threads.
 
-    def _work(self, worker: _Worker) -> None:
+    def _work(self, worker: Worker) -> None:
         while job := self._jobs.get():
             recipe, future = job
             if not future.set_running_or_notify_cancel():
@@ -175,7 +172,7 @@ class Packing:
         worker.end()
         worker.done.set()
 
-    def _make(self, worker: _Worker, recipe: Recipe) -> Packed:
+    def _make(self, worker: Worker, recipe: Recipe) -> Packed:
         with self._store.lock(f"layer-{recipe.key}"):
             if found := packed(self._store, recipe.key, self._compression):  # another process was quicker
                 self._step.advance(found.size)
@@ -194,7 +191,7 @@ class Packing:
             self._expect(answer["tar_size"] - estimate)
             return self._keep(worker, recipe, answer)
 
-    def _keep(self, worker: _Worker, recipe: Recipe, answer: dict[str, Any]) -> Packed:
+    def _keep(self, worker: Worker, recipe: Recipe, answer: dict[str, Any]) -> Packed:
         """Give a blob its name, then write its record."""
         made = Packed(
             name=recipe.name,
@@ -218,82 +215,6 @@ class Packing:
         return made
 
 
-class _Worker:
-    """One process of `pack.py`, started with its first layer, and the thread that drives it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / os.urandom(8).hex()
-        self.done = threading.Event()
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start the process, if there is none or it has died."""
-        if self._process is None or self._process.poll() is not None:
-            self.end()
-            try:
-                self._process = subprocess.Popen(
-                    module_command(pack.__name__),
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                )
-            except OSError as error:
-                raise HostError(f"cannot start a process that packs: {error.strerror}") from error
-
-    def kill(self) -> None:
-        """End the process at once. Its thread sees it."""
-        if process := self._process:
-            process.kill()
-
-    def end(self) -> None:
-        """Have the process end, which its input's end tells it."""
-        if self._process:
-            for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
-                with contextlib.suppress(BrokenPipeError):
-                    _pipe(stream).close()
-            self._process.wait()
-            self._process = None
-
-    def pack(
-        self, recipe: Recipe, compression: Compression, entries: tuple[Entry, ...], step: Step
-    ) -> dict[str, Any]:
-        """Have a layer packed into `path`; returns what the process tells of it."""
-        assert self._process is not None  # it was started
-        fields = operator.attrgetter(*pack.FIELDS)
-        rows = [(*fields(entry), dict(entry.xattrs)) for entry in entries]
-        task = pack.Task(str(self.path), compression, tuple(map(str, recipe.roots)), rows)
-        with contextlib.suppress(BrokenPipeError):
-            _pipe(self._process.stdin).write(task.encode())
-            _pipe(self._process.stdin).flush()
-        for line in _pipe(self._process.stdout):
-            answer: dict[str, Any] = json.loads(line)
-            if "bytes" in answer:
-                step.advance(answer["bytes"])
-            elif "error" in answer:
-                raise _failure(recipe.name, answer)
-            else:
-                return answer
-        raise self._died(recipe.name)
-
-    def _died(self, name: str) -> WardianError:
-        assert self._process is not None
-        end = _pipe(self._process.stderr).read().decode(errors="replace").strip().splitlines()[-1:]
-        status = self._process.wait()
-        if status < 0:
-            return HostError(
-                f"cannot pack the layer {name}: its process was ended by signal {-status}",
-                hint="see that there is enough memory, and try again",
-            )
-        return InternalError(f"cannot pack the layer {name}: {''.join(end) or f'status {status}'}")
-
-
-def _failure(name: str, answer: dict[str, Any]) -> WardianError:
-    message = f"cannot pack the layer {name}: {answer['message']}"
-    kind = getattr(errors, answer["error"], InternalError)
-    failure: WardianError = kind(message, hint=answer["hint"])
-    return failure
-
-
 def _record(store: Store, key: str, compression: Compression) -> Path:
     return store.layers() / f"{key}.{compression.replace(':', '-')}.json"
 
@@ -306,8 +227,3 @@ def _as_json(layer: Packed, form: str) -> dict[str, Any]:
         "descriptor": layer.descriptor.as_json(),
         "format": form,
     }
-
-
-def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
-    assert stream is not None  # every stream is asked for as a pipe
-    return stream

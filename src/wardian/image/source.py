@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import stat
 import tarfile
 from collections.abc import Iterable, Iterator
@@ -21,14 +20,13 @@ from wardian.image.descriptor import Descriptor, Digest
 from wardian.image.library import match
 from wardian.image.manifest import LARGEST
 from wardian.image.members import Members, clean
+from wardian.system import disk
 
 if TYPE_CHECKING:
     from wardian.image.library import Library
 
 # An image has at most a few hundred; the file system of a machine, packed, has many more.
 _MOST_FILES = 10_000
-# What stays free on the disk: an archive that fills it would take other work down with it.
-_RESERVE = 256 << 20
 
 
 class Source(Protocol):
@@ -182,7 +180,7 @@ def clean_link(name: str, target: str, what: str) -> str:
 def _write(members: Members, member: tarfile.TarInfo, path: Path, what: str) -> tuple[Path, Descriptor]:
     if member.issparse():
         raise ImageError(f"{what} is no image: its member {member.name[:200]!r} has holes")
-    if member.size > PIECE and member.size + _RESERVE > shutil.disk_usage(path.parent).free:
+    if member.size > PIECE and not disk.has_room(path.parent, member.size):
         raise HostError(
             f"there is no room for {what}: its member {member.name[:200]!r} has {member.size} bytes",
             hint="free some space, for example by `wardian prune`, and try again",

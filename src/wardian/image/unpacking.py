@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from wardian.errors import HostError, ImageError, VerificationError
 from wardian.image import unpack
-from wardian.image.decompress import sniff
+from wardian.image.decompress import bound, sniff
 from wardian.image.library import layer_snapshot_key
 from wardian.store import snapshots
 from wardian.system.processes import module_command
@@ -33,12 +33,6 @@ if TYPE_CHECKING:
     from wardian.store.store import Store
     from wardian.system.progress import Progress
 
-# Bytes of tar that a byte of blob can hold: 1032 is deflate's own bound, 32768 zstd's (a block of 128 KiB in
-# 4 bytes) and about that of the others. A large file of zeros does reach it: what needs more is a bomb.
-_RATIOS = {"none": 1, "gzip": 1100}
-_RATIO = 33_000
-_SLACK = 64 << 20
-_LARGEST = 1 << 40  # no layer of any image in use comes near it
 _OPAQUE = "layer.json"
 
 
@@ -107,7 +101,7 @@ class Unpacking:
             (self._folder / str(number) / "root").mkdir(parents=True)
             (self._folder / str(number) / "root").chmod(0o755)
             self._waiting[number] = layer
-            largest = min(descriptor.size * _RATIOS.get(compression, _RATIO) + _SLACK, _LARGEST)
+            largest = bound(descriptor.size, compression)
             self._send(unpack.task(number, descriptor.digest.hex, compression, largest))
 
     def join(self) -> None:

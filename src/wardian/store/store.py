@@ -6,15 +6,16 @@
     images/ID.json          which snapshots make the image of a project folder
     layers/KEY.FORM.json    which blob a layer was packed into, by its recipe and its compression
     references/ID.json      an image's name, and the digest of its manifest or index (image/library.py)
-    projects/ID/            what is remembered of a project folder: image, launch record, byte code
+    projects/ID/            what is remembered of a project folder, or of an image that was run by its name:
+                            launch record, byte code, settings
     kept/ID/NAME/           writable roots that `--keep` keeps
     toolbox/KEY/            outside programs
     cache/NAME/             may be deleted at any time
     run/, temporary/        work in progress; each folder is locked by the process that owns it
     locks/NAME              flock(2) files; `use` says that something runs or is built (usage.py)
 
-ID is a project folder's identity (api/warm.py). The store is made for its owner alone: launch records and
-apt's sources may hold what others should not read.
+ID is a project folder's identity (api/warm.py) or that of an image's name (api/image_runs.py). The store is
+made for its owner alone: launch records and apt's sources may hold what others should not read.
 
 A folder appears under its final name by rename, so a process that dies leaves nothing half-made; what
 it leaves in `temporary` and `run` is swept by later processes, which see that nobody holds its lock.

@@ -1,0 +1,62 @@
+"""Files that verbs write: whole or not at all, and in nobody's place."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from wardian.cli import output
+from wardian.cli.session import Session
+from wardian.errors import HostError
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Session:
+    return Session(folder=str(tmp_path), environment={}, quiet=False, verbose=False)
+
+
+def write(session: Session, *, force: bool = False, come: Path | None = None) -> None:
+    with output.binary("x", session, force=force) as file:
+        file.write(b"ours")
+        if come:
+            come.write_text("theirs")
+
+
+def refuse(*words: object, **options: object) -> None:
+    raise OSError(errno.EPERM, "Operation not permitted")
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_file_that_comes_meanwhile_stays(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool
+) -> None:
+    if not has_links:
+        monkeypatch.setattr(os, "link", refuse)
+    write(session)
+    assert (tmp_path / "x").read_text() == "ours"
+    (tmp_path / "x").unlink()
+    with pytest.raises(HostError, match="x is there already"):
+        write(session, come=tmp_path / "x")
+    assert (tmp_path / "x").read_text() == "theirs"
+    write(session, force=True, come=tmp_path / "x")
+    assert (tmp_path / "x").read_text() == "ours"
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_one_that_comes_at_the_last_moment_stays(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = os.link
+
+    def come_then_link(*words: str, **options: bool) -> None:
+        (tmp_path / "x").write_text("theirs")
+        link(*words, **options)
+
+    monkeypatch.setattr(os, "link", come_then_link)
+    with pytest.raises(HostError, match="x is there already"):
+        write(session)
+    assert (tmp_path / "x").read_text() == "theirs"
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
