@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wardian.errors import CredentialsError
+from wardian.errors import CredentialsError, RegistryError
 from wardian.image.reference import HUB
 from wardian.project.configuration import read_configuration
 from wardian.registry.client import Registry
@@ -46,7 +46,11 @@ def open_registry(
     progress: Progress | None = None,
     insecure: bool = False,
 ) -> Registry:
-    """The client of a registry, with the mirrors and exceptions of the user's configuration."""
+    """The client of a registry, with the mirrors and exceptions of the user's configuration.
+
+    Raises RegistryError where $WARDIAN_OFFLINE forbids the network.
+    """
+    _check_online(name, environment)
     return Registry(
         name,
         environment=environment,
@@ -64,6 +68,7 @@ def login(
     Raises CredentialsError where it does not take them, RegistryError where it is none.
     """
     name = registry_name(registry)
+    _check_online(name, environment)
     if not user or not password:
         raise CredentialsError(f"cannot log in to {name} without a user name and a password")
     credential = Credential(user=user, password=password)
@@ -74,6 +79,14 @@ def login(
         is_verified = client.verify()
     place = find_credentials(environment).put(name, credential)
     return Login(registry=name, place=place, is_verified=is_verified)
+
+
+def _check_online(name: str, environment: Mapping[str, str]) -> None:
+    if environment.get("WARDIAN_OFFLINE") == "1":
+        raise RegistryError(
+            f"the registry {name} is not asked: the network is not to be used",
+            hint="unset WARDIAN_OFFLINE",
+        )
 
 
 def logout(registry: str = "", *, environment: Mapping[str, str]) -> bool:

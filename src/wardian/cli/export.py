@@ -81,6 +81,7 @@ def _oci(arguments: argparse.Namespace, session: Session) -> None:
     check_folder(folder)  # before anything is built
     with save.stored(arguments, session) as (library, image):
         write_folder(library, image, folder, save.reference(image))
+    session.tell_of_output(str(folder))
     session.say(f"{name}: {image.name} {image.descriptor.digest}")
 
 
@@ -89,6 +90,7 @@ def _dockerfile(arguments: argparse.Namespace, session: Session) -> None:
 
     from wardian.api.exporting import export_dockerfile
 
+    _check_platform(arguments)
     name = arguments.output or "dockerfile"
     if name == output.STANDARD:
         raise UsageError("wardian export: a Dockerfile needs files beside it", hint="name a folder with -o")
@@ -113,8 +115,17 @@ def _requirements(arguments: argparse.Namespace, session: Session) -> None:
 def _sbom(arguments: argparse.Namespace, session: Session) -> None:
     from wardian.api.exporting import export_sbom
 
+    _check_platform(arguments)
     project = _project(arguments, session)
     _write_text(arguments, session, lambda: export_sbom(project, standard=arguments.standard))
+
+
+def _check_platform(arguments: argparse.Namespace) -> None:
+    if arguments.platform:
+        raise UsageError(
+            f"wardian export: {arguments.format} is made for this machine's platform, or all that are locked",
+            hint="leave --platform out",
+        )
 
 
 def _write_text(arguments: argparse.Namespace, session: Session, made: Callable[[], str]) -> None:

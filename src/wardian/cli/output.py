@@ -70,6 +70,7 @@ def binary(name: str, session: Session, *, force: bool) -> Iterator[IO[bytes]]:
             check(name, session, force=force)
             if force or not _link(new, path):
                 os.rename(new, path)
+        session.tell_of_output(path)
     finally:
         with contextlib.suppress(OSError):
             os.unlink(new)
@@ -99,7 +100,7 @@ def _link(new: str, path: str) -> bool:
 
 
 def _taken(path: str) -> HostError:
-    return HostError(f"{path} is there already", hint="name another file with -o, or add --force")
+    return HostError(f"{path} is there already", hint="name another file, or add --force")
 
 
 def _is_special(path: str) -> bool:

@@ -78,9 +78,10 @@ def _source(arguments: argparse.Namespace, session: Session, library: Library) -
     from wardian.api.shipping import stored
     from wardian.image.platform import Platform
 
+    platform = Platform.parse(arguments.platform) if arguments.platform else None
     if arguments.image is not None:
-        platform = Platform.parse(arguments.platform) if arguments.platform else None
         return stored(library, arguments.image, platform), False
+    session.check_platform(platform)
     project = session.project(offline=arguments.offline, locked=arguments.locked)
 
     def source(arrived: Arrived) -> StoredImage:

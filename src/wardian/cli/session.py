@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from wardian.cli.console import Console
     from wardian.image.compression import Compression
     from wardian.image.library import Library, StoredImage
+    from wardian.image.platform import Platform
 
 
 class Session:
@@ -67,12 +68,35 @@ class Session:
         locked: bool = False,
     ) -> StoredImage:
         """The image `name` of the store, or the project's own, which is built and packed first."""
-        if name is None:
-            return self.project(offline=offline, locked=locked).assemble(compression=compression)
-        from wardian.api.shipping import complete
         from wardian.image.platform import Platform
 
-        return complete(self.library(), name, Platform.parse(platform) if platform else None)
+        wanted = Platform.parse(platform) if platform else None
+        if name is None:
+            self.check_platform(wanted)
+            return self.project(offline=offline, locked=locked).assemble(compression=compression)
+        from wardian.api.shipping import complete
+
+        return complete(self.library(), name, wanted)
+
+    def check_platform(self, wanted: Platform | None) -> None:
+        """Raise ImageError where the project's own image is wanted for another machine's platform."""
+        from wardian.errors import ImageError
+        from wardian.image.platform import Platform
+
+        if wanted not in (None, Platform.host()):
+            raise ImageError(
+                f"the project's image cannot be built for {wanted} here: this machine is {Platform.host()}",
+                hint="build it on such a machine, or name an image of the store with --image",
+            )
+
+    def tell_of_output(self, path: str) -> None:
+        """Say that what was just written will be part of the next image, if it will."""
+        folder = os.path.realpath(self.folder)
+        if os.path.realpath(path).startswith(f"{folder}{os.sep}"):
+            name = os.path.relpath(os.path.realpath(path), folder)
+            self.console.message(
+                f"{name} lies in the project: the next image has it too, unless .dockerignore names it"
+            )
 
     def library(self) -> Library:
         """The images of the store; raises StoreError."""

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from wardian.project.wildcards import Patterns
 
 # What tools make beside the work: version control, byte code, environments, packages of other tools,
-# caches, results of runs (wardian's own, at the top), editors' and desktops' files.
+# caches, results of runs (wardian's own, at the top), what a killed wardian leaves of an output, editors' and
+# desktops' files.
 _BY_PRODUCTS = """
 .git .hg .svn .bzr .jj CVS/
 __pycache__/ *.py[co]
@@ -26,6 +27,7 @@ __pycache__/ *.py[co]
 .mypy_cache/ .pytest_cache/ .ruff_cache/ .tox/ .nox/ .hypothesis/ .pytype/ .pyre/ .eggs/
 /runs/
 .idea/ .vscode/ .spyproject/ .Rproj.user/
+*.[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f].tmp
 *.swp *.swo *~ .#* \\#*# .~lock.*# .nfs*
 .DS_Store Thumbs.db desktop.ini
 """

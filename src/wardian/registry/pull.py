@@ -117,7 +117,7 @@ def _check_configuration(fetch: _Fetch, manifest: Manifest, platform: Platform) 
         raise ImageError(
             f"{fetch.reference.familiar} is for {configuration.os}/{configuration.architecture}, "
             f"not for {platform}",
-            hint="name its platform with --platform",
+            hint=f"pull it with --platform {configuration.os}/{configuration.architecture}",
         )
     return configuration
 
