@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 
     from bench.registry import Registry
 
+# Fetches the programs into a store, which a first run would do.
+_TOOLBOX = """
+import os, sys
+from wardian.ecosystems.workshop import Workshop
+from wardian.store.store import Store
+from wardian.system.progress import Silent
+Workshop(store=Store.open(sys.argv[1]), environment=os.environ, progress=Silent(), offline=False).toolbox()
+"""
 # Not wardian's own, as the issue counts memory: uv, apt, and what the OCI runtime starts.
 _OTHERS = ("uv", "apt-get")
 _RUNTIMES = ("crun", "runc")
@@ -113,11 +121,9 @@ class Ours:
 
     def pull(self, registry: Registry) -> float:
         """Pull into an empty store, and start `true`. Programs are there, as an engine's are."""
-        toolbox = Path(self._environment["WARDIAN_HOME"], "toolbox")
         home = self._work / f"{self._begun}/pulled"
-        home.mkdir()
-        (home / "toolbox").symlink_to(toolbox)
         environment = {**self._environment, "WARDIAN_HOME": str(home)}
+        measure.run([sys.executable, "-c", _TOOLBOX, str(home)], environment=environment)
         command = [self._command, "run", "--image", f"{registry.host}/ours:1", "--", "true"]
         return measure.run(command, environment=environment, folder=self._project).seconds
 

@@ -226,6 +226,6 @@ def test_gnu_tar_reads_it(tmp_path: Path) -> None:
 
 
 def test_libarchive_reads_it(tmp_path: Path, need: Need) -> None:
-    need(shutil.which("bsdtar"), "optional: bsdtar")
+    need(shutil.which("bsdtar"), "bsdtar is not installed")
     _extract(["bsdtar", "--numeric-owner", "-p"], tmp_path, "C.UTF-8")
     _compare(tmp_path / "out")

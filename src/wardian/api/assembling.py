@@ -141,10 +141,12 @@ class Assembler:
 
 
 def _share(store: Store, folder: Path, *, packages: bool) -> None:
-    """Let a second store at `folder` see what the first one has fetched."""
+    """Let a second store at `folder` see what the first one has fetched.
+
+    Not its toolbox: programs hold the path of the store that they were made for.
+    """
     (folder / "content").mkdir()
     (folder / "content/sha256").symlink_to(store.contents())
-    (folder / "toolbox").symlink_to(store.toolbox())
     (folder / "cache").mkdir()
     for name in ("lists", *(["uv"] if packages else [])):
         (folder / "cache" / name).symlink_to(store.cache(name))
