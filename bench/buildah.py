@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from bench.registry import Registry
 
+# Podman's own are above what some machines allow.
+_LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024")
 _NEEDED = ("buildah", "podman", "runc", "/usr/bin/mmdebstrap")
 
 
@@ -111,7 +113,9 @@ class Buildah:
         """Unmount what the storages leave mounted."""
         for number in range(1, self._begun + 1):
             with contextlib.suppress(BenchError):
-                measure.run(["umount", f"{self._work}/{number}/root/overlay"], environment=os.environ)
+                measure.run(
+                    ["umount", "--lazy", f"{self._work}/{number}/root/overlay"], environment=os.environ
+                )
 
     def _begin(self) -> None:
         self._begun += 1
@@ -127,9 +131,7 @@ class Buildah:
 
     def _start(self, *command: str, image: str = IMAGE) -> measure.Timing:
         settings = ("--runtime", "runc", "--cgroup-manager", "cgroupfs")
-        return self._run(
-            "podman", *settings, "run", "--rm", "--ulimit", "host", "--network", "host", image, *command
-        )
+        return self._run("podman", *settings, "run", "--rm", *_LIMITS, "--network", "host", image, *command)
 
     def _run(self, program: str, *arguments: str) -> measure.Timing:
         storage = ("--root", f"{self._storage}/root", "--runroot", f"{self._storage}/run")
