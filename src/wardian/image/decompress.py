@@ -5,6 +5,7 @@ Nothing here knows what is inside.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import io
@@ -121,6 +122,16 @@ def decompressed(
         if most is not None and count > most:
             raise ImageError(f"{what} unpacks to more than {most} bytes", hint="use an image that you trust")
         yield piece
+
+
+def load(compressions: Iterable[str]) -> None:
+    """Import what these need, for a process that can import nothing later.
+
+    A library that is not installed is missed when it is needed.
+    """
+    for compression in compressions:
+        with contextlib.suppress(ImageError):
+            list(decompressed((), compression, ""))
 
 
 def layer(

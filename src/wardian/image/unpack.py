@@ -13,7 +13,6 @@ unpacked bytes hash to.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import resource
@@ -21,10 +20,10 @@ import signal
 import sys
 from errno import EDQUOT, ENOSPC
 
-from wardian.errors import HostError, ImageError, WardianError
+from wardian.errors import HostError, WardianError
 from wardian.image import extraction
 from wardian.image.ahead import Ahead
-from wardian.image.decompress import decompressed
+from wardian.image.decompress import decompressed, load
 from wardian.system import confinement, namespace
 
 LINE = 4 + 1 + 64 + 1 + 5 + 1 + 16 + 1  # number, blob's digest, compression, most bytes, newline
@@ -91,9 +90,7 @@ def _wait(children: list[int], driver: int) -> int:
 
 def _import_all() -> None:
     """Import what is imported when it is first used: after the change of root that would be the layer's."""
-    for compression in COMPRESSIONS:
-        with contextlib.suppress(ImageError):  # a library that is not installed is missed when it is needed
-            list(decompressed((), compression, ""))
+    load(COMPRESSIONS)
     confinement.import_no_more()
 
 

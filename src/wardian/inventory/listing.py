@@ -39,9 +39,6 @@ _WANTED = re.compile(
 )
 _LONGEST_TEXT = 16 << 20  # Debian's status with everything installed has a few
 _ALL_TEXTS = 128 << 20
-# How far a layer may unpack: deflate's most, and what small layers of zeros take besides.
-_RATIO = 1100
-_SLACK = 64 << 20
 
 _Row = tuple[str, str, int, int, int, int, str, str]
 
@@ -71,8 +68,7 @@ def list_layer(library: Library, layer: Descriptor, diff_id: Digest) -> Listing:
 
 def _scan(library: Library, layer: Descriptor, diff_id: Digest) -> Listing:
     what = f"the stored layer {layer.digest}"
-    most = layer.size * _RATIO + _SLACK
-    members = Members(decompress.layer(library.blob(layer.digest), layer, diff_id, what, most=most), what)
+    members = Members(decompress.layer(library.blob(layer.digest), layer, diff_id, what), what)
     rows: list[tarfile.TarInfo] = []
     digests: dict[int, str] = {}
     texts: dict[int, str] = {}

@@ -12,9 +12,11 @@ outside ever reads the root. It configures nothing.
 
 from __future__ import annotations
 
+import encodings.ascii
+import encodings.latin_1
+import encodings.utf_8  # noqa: F401 - after the change of root nothing can be imported any more
 import hashlib
 import json
-import lzma  # noqa: F401 - after the change of root nothing can be imported any more
 import os
 import stat
 import sys
@@ -23,11 +25,11 @@ from errno import ENOSPC, EOPNOTSUPP
 from io import BufferedReader
 from typing import IO
 
-from wardian.ecosystems.debian import deb, info
+from wardian.ecosystems.debian import deb, decompress, info
 from wardian.ecosystems.debian.record import Recorder, digest_of
 from wardian.errors import VerificationError, WardianError
 from wardian.runtime import owners
-from wardian.system import namespace
+from wardian.system import confinement, namespace
 
 LINE = 3 + 1 + 64 + 1  # root's number, digest, newline
 _BLOCK = 1 << 20
@@ -55,6 +57,8 @@ def main(arguments: list[str]) -> int:
         child = os.fork()
         if child == 0:
             namespace.die_with_parent(parent)
+            decompress.load()
+            confinement.import_no_more()  # it would be out of the packages' own files
             _serve(content_fd, scratch_fd, root_fds, int(base), docs == "1")
             os._exit(0)
         children.append(child)
