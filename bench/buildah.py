@@ -8,6 +8,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from bench import dockerfile, measure, reference
+from bench.dockerside import DockerfileSide
 from bench.measure import BenchError
 from bench.peer import IMAGE, make_images
 
@@ -21,13 +22,14 @@ _LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024")
 _NEEDED = ("buildah", "podman", "runc", "/usr/bin/mmdebstrap")
 
 
-class Buildah:
+class Buildah(DockerfileSide):
     """Each method takes one figure; `first` begins with the base image alone."""
 
     name = "buildah"
     rows = frozenset(row.name for row in reference.ROWS) - {"memory", "slim-packed", "slim-unpacked"}
 
     def __init__(self, work: Path, *, bytecode: bool) -> None:
+        super().__init__()
         self._work = work
         self._bytecode = bytecode
         self._begun = 0
@@ -37,7 +39,6 @@ class Buildah:
         (work / "secrets").mkdir(mode=0o700)
         self._arguments = dockerfile.write_secrets(work / "secrets", os.environ)
         self._images = make_images(work)
-        self._sent = 0.0
 
     def version(self) -> str:
         """What was measured."""
@@ -56,25 +57,6 @@ class Buildah:
         """It is not taken: what is buildah's and what runs inside cannot be told apart by program."""
         raise BenchError("the memory of buildah is not measured")
 
-    def python(self) -> float:
-        """Build after one more line in requirements.txt."""
-        self._declare(reference.Contents(python=(*reference.PYTHON, reference.ADDED_PYTHON)))
-        return self._build()
-
-    def system(self) -> float:
-        """Build after one more package for apt-get."""
-        self._declare(reference.Contents(system=(*reference.SYSTEM, reference.ADDED_SYSTEM)))
-        return self._build()
-
-    def reset(self) -> None:
-        """Bring the project back to the reference runtime, built."""
-        self._declare(reference.Contents())
-        self._build()
-
-    def nothing(self) -> float:
-        """Build again."""
-        return self._build()
-
     def run(self) -> float:
         """Start `true` in a container, on the host's network as ours is."""
         return self._start("true").seconds
@@ -89,18 +71,6 @@ class Buildah:
         """Push what is built, for the first time."""
         target = f"docker://{registry.host}/buildah:1"
         return self._run("buildah", "push", "--quiet", "--tls-verify=false", IMAGE, target).seconds
-
-    def repush(self, registry: Registry) -> float:
-        """Push after one more Python package was built in."""
-        self.python()
-        before = registry.bytes()
-        seconds = self.push(registry)
-        self._sent = (registry.bytes() - before) / 1e6
-        return seconds
-
-    def sent(self) -> float:
-        """What the last push after a change sent, in MB."""
-        return self._sent
 
     def pull(self, registry: Registry) -> float:
         """Pull into an empty storage, and start `true`."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import uv
 
 from bench import dockerfile, measure, reference
+from bench.dockerside import DockerfileSide
 from bench.engine import Engine
 from bench.measure import BenchError, PeakMemory
 
@@ -23,13 +24,14 @@ IMAGE = "bench-reference"
 _LAUNCHERS = ("runc", "containerd-shim-runc-v2")
 
 
-class Peer:
+class Peer(DockerfileSide):
     """Each method takes one figure; `first` and `memory` begin with the base image alone."""
 
     name = "peer"
     rows = frozenset(row.name for row in reference.ROWS) - {"slim-packed", "slim-unpacked"}
 
     def __init__(self, work: Path, *, bytecode: bool) -> None:
+        super().__init__()
         self._work = work
         self._bytecode = bytecode
         self._begun = 0
@@ -38,7 +40,6 @@ class Peer:
         (work / "secrets").mkdir(mode=0o700)
         self._arguments = dockerfile.write_secrets(work / "secrets", os.environ)
         self._images = make_images(work)
-        self._sent = 0.0
         self._stack = ExitStack()
         self._engine = self._start()
 
@@ -67,25 +68,6 @@ class Peer:
                 raise BenchError(f"docker build ended with status {client.returncode}")
         return peak.bytes / 1e6
 
-    def python(self) -> float:
-        """Build after one more line in requirements.txt."""
-        self._declare(reference.Contents(python=(*reference.PYTHON, reference.ADDED_PYTHON)))
-        return self._build()
-
-    def system(self) -> float:
-        """Build after one more package for apt-get."""
-        self._declare(reference.Contents(system=(*reference.SYSTEM, reference.ADDED_SYSTEM)))
-        return self._build()
-
-    def reset(self) -> None:
-        """Bring the project back to the reference runtime, built."""
-        self._declare(reference.Contents())
-        self._build()
-
-    def nothing(self) -> float:
-        """Build again."""
-        return self._build()
-
     def run(self) -> float:
         """Start `true` in a container, on the host's network as ours is."""
         return self._engine.docker(*_run("true")).seconds
@@ -101,18 +83,6 @@ class Peer:
         name = f"{registry.host}/peer:1"
         self._engine.docker("tag", IMAGE, name)
         return self._engine.docker("push", "--quiet", name).seconds
-
-    def repush(self, registry: Registry) -> float:
-        """Push after one more Python package was built in."""
-        self.python()
-        before = registry.bytes()
-        seconds = self.push(registry)
-        self._sent = (registry.bytes() - before) / 1e6
-        return seconds
-
-    def sent(self) -> float:
-        """What the last push after a change sent, in MB."""
-        return self._sent
 
     def pull(self, registry: Registry) -> float:
         """Pull into an engine that has nothing, and start `true`."""
