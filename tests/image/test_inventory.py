@@ -11,6 +11,7 @@ from tests.images import link, member
 
 from wardian.cli.render import size
 from wardian.errors import ImageError, VerificationError
+from wardian.image import decompress
 from wardian.image.library import Library, StoredImage
 from wardian.image.manifest import Execution
 from wardian.inventory import listing
@@ -196,11 +197,11 @@ def test_what_layers_may_hold_is_bounded(
     monkeypatch.setattr("wardian.inventory.read.MOST", 3)
     with pytest.raises(ImageError, match="more than 3 members in its layers"):
         take({"a": b"", "b": b""}, {"c": b"", "d": b""})
-    monkeypatch.setattr(listing, "_SLACK", 0)
-    monkeypatch.setattr(listing, "_RATIO", 2)
-    with pytest.raises(ImageError, match="unpacks to more than"):
-        take({"bomb": bytes(1 << 20)})
-    monkeypatch.setattr(listing, "_RATIO", 1100)
+    with monkeypatch.context() as narrow:
+        narrow.setattr(decompress, "_SLACK", 0)
+        narrow.setattr(decompress, "_RATIOS", {"none": 1, "gzip": 2})
+        with pytest.raises(ImageError, match="unpacks to more than"):
+            take({"bomb": bytes(1 << 20)})
     monkeypatch.setattr(listing, "_LONGEST_TEXT", 10)
     assert owners(take({"x.dist-info/METADATA": b"Name: long\nVersion: 1\n"})) == {
         "x.dist-info/METADATA": "other /x.dist-info"
