@@ -105,8 +105,8 @@ def test_what_is_not_missed_goes(tmp_path: Path) -> None:
     tree = make(tmp_path, {"alpha": FILES, "beta": {"beta.py": ""}})
     report, sandbox, snapshot = build(tmp_path, tree)
     (told,) = report.packages
-    assert told.freed == {"duplicates": 5000, "tests": 5001}
-    assert report.bytes == 10_001
+    assert told.freed == {"tests": 5001}
+    assert report.bytes == 5001
     after = slim.apply(tree, slim.SlimReport.read(snapshot), 1)
     assert paths(after.python["alpha"]) == [
         "alpha",
@@ -114,8 +114,6 @@ def test_what_is_not_missed_goes(tmp_path: Path) -> None:
         "alpha/one.js",
         "alpha/two.js",
     ]
-    last = after.python["alpha"][-1]
-    assert (last.kind, last.target, last.size) == ("hardlink", f"{SITE}/alpha/one.js", 0)
     assert after.python["beta"] == tree.python["beta"]
     assert sandbox.runs == 1
     again, sandbox, _ = build(tmp_path, tree)
@@ -142,7 +140,7 @@ def test_what_another_package_misses_is_put_back_too(tmp_path: Path) -> None:
 
 def test_what_never_imported_is_no_reason(tmp_path: Path) -> None:
     report, sandbox, _ = build(tmp_path, make(tmp_path, {"alpha": FILES}), {"alpha": ("*",)})
-    assert report.bytes == 10_001
+    assert report.bytes == 5001
     assert sandbox.runs == 2  # slim, and full
 
 

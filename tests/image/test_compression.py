@@ -92,8 +92,8 @@ def test_the_number_of_threads_does_not_show(how: Compression) -> None:
     ("how", "digest"),
     [
         ("gzip", "ff59e117ef49b948b0a0dfa56478ef0cb27e58536b886c007a0f69ace2f8212d"),
-        ("zstd", "5e819a0c32c2777c2b235ac6d1503721dd0d9632b28467f7a9cca9bae0e8e6e4"),
-        ("zstd:chunked", "2162df0eccab5e5ec5e51fa199719ee087287b537096ecdc98c610ea05e29838"),
+        ("zstd", "b41f55c2cccef316f31f4c96db572203224b88c009cbb579d5ad11250b3b3458"),
+        ("zstd:chunked", "86ef61c945ce1c9581e19e030b3c0f8895dedf1ef8049205c3a80bd1a7d6b9f5"),
         ("none", "41c1a90e2fc76afcee9c60987d01905915af36905c9007464cd70cf23ec30e6e"),
     ],
 )

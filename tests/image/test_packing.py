@@ -23,7 +23,7 @@ from pathlib import Path
 import pytest
 
 from wardian.errors import HostError, ImageError, VerificationError, WardianError
-from wardian.image import pack
+from wardian.image import decompress, pack
 from wardian.image.compression import COMPRESSIONS, Compression
 from wardian.image.descriptor import CONFIG, LAYER_GZIP, LAYER_TAR, LAYER_ZSTD, MANIFEST, Descriptor, Digest
 from wardian.image.entry import Entry
@@ -142,6 +142,50 @@ def test_what_is_in_a_layer(store: Store, root: Path) -> None:
         for name in ("usr/none", "usr/one", "usr/share/two"):
             assert file.extractfile(name).read() == (root / name).read_bytes()  # type: ignore[union-attr]
         assert file.extractfile("etc/made").read() == b"made up\n"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+def test_files_with_the_same_content_become_links(
+    store: Store, tmp_path: Path, compression: Compression
+) -> None:
+    root = tmp_path / "root"
+    for name in ("a", "b", "etc/c", "d", "e", "f", "g"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"y" * 5000 if name == "e" else b"x" * 5000)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "h").write_bytes(b"x" * 5000)
+    for name in ("small", "less"):
+        (root / name).write_bytes(b"x" * 4095)
+    entries = (
+        Entry(path="a", kind="file", size=5000),
+        Entry(path="b", kind="file", size=5000, xattrs={"user.x": b"1"}),
+        Entry(path="etc/c", kind="file", size=5000),  # configuration is edited in place
+        Entry(path="d", kind="file", size=5000, mode=0o755),
+        Entry(path="e", kind="file", size=5000),
+        Entry(path="f", kind="file", size=5000, mtime=1),
+        Entry(path="to", kind="hardlink", target="a"),
+        Entry(path="g", kind="file", size=5000),
+        Entry(path="i", kind="file", size=5000, source="h", root=1),
+        Entry(path="j", kind="file", size=5000, mode=0o755, source="h", root=1),
+        *(Entry(path=name, kind="file", size=4095) for name in ("small", "less")),
+    )
+    found = Recipe(key="links", name="links", roots=(root, other), entries=entries, links=True)
+    made = pack_one(store, found, compression)
+    blob = store.content(made.descriptor.digest.hex)
+    plain = b"".join(decompress.layer(blob, made.descriptor, made.diff_id, "the layer"))
+    with tarfile.open(fileobj=io.BytesIO(plain)) as file:
+        links = {member.name: member.linkname for member in file if member.islnk()}
+        assert file.getnames() == [entry.path for entry in entries]
+        assert file.extractfile("j").read() == b"x" * 5000  # type: ignore[union-attr]
+    assert links == {"to": "a", "g": "a", "i": "a", "j": "d"}
+
+
+def test_a_file_that_has_changed_is_no_twin(store: Store, root: Path) -> None:
+    (root / "usr/gone").write_bytes(b"")
+    entries = [Entry(path=f"usr/{name}", kind="file", size=5000) for name in ("gone", "lost")]
+    with pytest.raises(VerificationError, match="usr/gone has 0 bytes, and had 5000"):
+        pack_one(store, replace(recipe(root, entries=entries), links=True))
 
 
 def test_sources_of_other_names_in_several_roots(store: Store, root: Path, tmp_path: Path) -> None:
@@ -407,7 +451,7 @@ def test_a_recipe_that_fails(store: Store) -> None:
 
 def test_a_full_disk(root: Path) -> None:
     rows = [(*(getattr(entry, name) for name in pack.FIELDS), {}) for entry in entries_of(root)]
-    task = pack.Task("/dev/full", "none", (str(root),), rows)
+    task = pack.Task("/dev/full", "none", links=False, roots=(str(root),), rows=rows)
     command = module_command(pack.__name__)
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None

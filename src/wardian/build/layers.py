@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from wardian.lock.model import PlatformLock
 
 # Counted up when the same entries and packages give other bytes; a slim image's files are stripped.
-_VERSION = f"1.{strip.VERSION}"
+_VERSION = f"2.{strip.VERSION}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,11 +63,15 @@ def _told(entries: Iterable[Entry], states: Sequence[str]) -> list[str]:
 
 
 def _packages(lock: PlatformLock, tree: Tree, states: Sequence[str]) -> Iterator[Recipe]:
-    """The layers of packages: what is in them follows from the packages, and so does their key."""
+    """The layers of packages: what is in them follows from the packages, and so does their key.
+
+    Packages' files are replaced, and seldom written to: those that are alike become links.
+    """
     for debian in split_debian(lock):
         digests = [package.sha256 for package in debian.packages]
         entries = _joined([tree.debian[digest] for digest in digests])
-        yield _recipe(f"debian: {debian.name}", tree.roots, entries, ["debian", *digests])
+        contents = ["debian", *digests]
+        yield _recipe(f"debian: {debian.name}", tree.roots, entries, contents, links=True)
     for python in split_python(lock):
         digests = [package.sha256 for package in python.packages]
         entries = _joined([tree.python[package.name] for package in python.packages])
@@ -76,7 +80,8 @@ def _packages(lock: PlatformLock, tree: Tree, states: Sequence[str]) -> Iterator
         are_wheels = all(package.file.endswith(".whl") for package in python.packages)
         # What a source distribution is built into, its digest does not tell.
         built = [] if are_wheels else _told(entries, states)
-        yield _recipe(f"python: {python.name}", tree.roots, entries, ["python", version, *digests, *built])
+        contents = ["python", version, *digests, *built]
+        yield _recipe(f"python: {python.name}", tree.roots, entries, contents, links=True)
 
 
 def _joined(packages: Sequence[Sequence[Entry]]) -> tuple[Entry, ...]:
@@ -95,7 +100,14 @@ def _joined(packages: Sequence[Sequence[Entry]]) -> tuple[Entry, ...]:
     return tuple(found)
 
 
-def _recipe(name: str, roots: tuple[Path, ...], entries: tuple[Entry, ...], contents: list[str]) -> Recipe:
+def _recipe(
+    name: str,
+    roots: tuple[Path, ...],
+    entries: tuple[Entry, ...],
+    contents: list[str],
+    *,
+    links: bool = False,
+) -> Recipe:
     """A recipe whose key covers every member's header, and by `contents` what is in the files."""
     digest = hashlib.sha256("\n".join([_VERSION, *contents]).encode())
     for entry in entries:
@@ -105,4 +117,4 @@ def _recipe(name: str, roots: tuple[Path, ...], entries: tuple[Entry, ...], cont
             f"\0{'' if entry.data is None else hashlib.sha256(entry.data).hexdigest()}"
         )
         digest.update(line.encode(errors="surrogateescape"))
-    return Recipe(key=digest.hexdigest()[:40], name=name, roots=roots, entries=entries)
+    return Recipe(key=digest.hexdigest()[:40], name=name, roots=roots, entries=entries, links=links)

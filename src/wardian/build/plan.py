@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wardian.lock.model import PlatformLock
 
 # Counted up when a change of wardian changes the bytes that the same packages give.
-_RECIPE = {"debian": 8, "interpreter": 1, "python": 2, "workbench": 1, "bytecode": 1, "slim": 1}
+_RECIPE = {"debian": 8, "interpreter": 1, "python": 2, "workbench": 1, "bytecode": 1, "slim": 2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

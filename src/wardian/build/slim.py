@@ -24,9 +24,8 @@ class Slimmed:
 
     `ecosystem` is debian, python or interpreter; `identity` a Debian package's digest, a Python package's
     normalized name. `dropped` tells what kind of file each was; `stripped` the sizes of libraries without
-    their symbols; `links` which file of the same package each is a hard link to, having the same content.
-    `kept` are files that would have been dropped, with the reason; `restored` is why nothing is left out of
-    a package at all. `freed` are bytes, by kind.
+    their symbols. `kept` are files that would have been dropped, with the reason; `restored` is why nothing
+    is left out of a package at all. `freed` are bytes, by kind.
     """
 
     ecosystem: str
@@ -34,7 +33,6 @@ class Slimmed:
     name: str
     dropped: Mapping[str, str]
     stripped: Mapping[str, int]
-    links: Mapping[str, str]
     kept: Mapping[str, str]
     restored: str
     freed: Mapping[str, int]
@@ -134,8 +132,6 @@ def _above(path: str) -> list[str]:
 
 
 def _changed(entry: Entry, package: Slimmed, root: int) -> Entry:
-    if entry.path in package.links:
-        return replace(entry, kind="hardlink", size=0, source="", target=package.links[entry.path])
     if entry.path in package.stripped:
         size = package.stripped[entry.path]
         return replace(entry, size=size, root=root, source=f"root/{entry.path}")

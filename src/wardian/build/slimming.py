@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections import defaultdict
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from wardian.store.store import Store
 
 _LIBRARY = re.compile(r".*\.so(\.[\w.]+)?|.*/[^./]+")  # shared libraries, and what may be a program
-_SMALLEST = 4096  # bytes of a file that a hard link is worth
+_SMALLEST = 4096  # bytes of a file whose symbols are worth looking for
 _ROUNDS = 4
 
 
@@ -163,7 +162,7 @@ class Slimming:
             restored = self._restored.get(name, "")
             smaller = {} if restored else _sizes(stripped[name], entries)
             found.append(
-                self._slimmed(
+                _slimmed(
                     ("python", name, name),
                     entries,
                     {} if restored else selection.dropped[name],
@@ -192,9 +191,7 @@ class Slimming:
                 entry.target for entry in entries if entry.kind == "hardlink" and entry.path not in kinds
             }
             kinds = {path: kind for path, kind in kinds.items() if path not in linked}
-            found.append(
-                self._slimmed(("debian", digest, names.get(digest, digest)), entries, kinds, {}, {}, "")
-            )
+            found.append(_slimmed(("debian", digest, names.get(digest, digest)), entries, kinds, {}, {}, ""))
         return found
 
     def _interpreter(self, compiler: bool) -> list[Slimmed]:
@@ -205,56 +202,33 @@ class Slimming:
             and (kind := python_slim.interpreter_kind(entry.path, compiler=compiler))
         }
         who = ("interpreter", "", "python")
-        return [self._slimmed(who, self.tree.interpreter, kinds, {}, {}, "")] if kinds else []
+        return [_slimmed(who, self.tree.interpreter, kinds, {}, {}, "")] if kinds else []
 
-    def _slimmed(
-        self,
-        who: tuple[str, str, str],
-        entries: tuple[Entry, ...],
-        dropped: Mapping[str, str],
-        stripped: Mapping[str, int],
-        kept: Mapping[str, str],
-        restored: str,
-    ) -> Slimmed:
-        remaining = [entry for entry in entries if entry.path not in dropped]
-        links = {} if restored else self._duplicates(remaining, stripped)
-        sizes = {entry.path: entry.size for entry in entries}
-        freed: dict[str, int] = defaultdict(int)
-        for path, kind in dropped.items():
-            freed[kind] += sizes[path]
-        for path in links:
-            freed["duplicates"] += sizes[path]
-        for path, size in stripped.items():
-            freed["symbols"] += 0 if path in links else sizes[path] - size
-        return Slimmed(
-            ecosystem=who[0],
-            identity=who[1],
-            name=who[2],
-            dropped=dict(dropped),
-            stripped=dict(stripped),
-            links=links,
-            kept=dict(kept),
-            restored=restored,
-            freed={kind: count for kind, count in sorted(freed.items()) if count},
-        )
 
-    def _duplicates(self, entries: list[Entry], stripped: Mapping[str, int]) -> dict[str, str]:
-        """Which files hold the same bytes as one before them, with the same owner, mode and time."""
-        alike: dict[object, list[Entry]] = defaultdict(list)
-        for entry in entries:
-            if entry.kind == "file" and entry.size >= _SMALLEST and not entry.xattrs and entry.data is None:
-                told = (entry.mode, entry.uid, entry.gid, entry.mtime, entry.path in stripped)
-                alike[entry.size, told].append(entry)
-        found = {}
-        for group in alike.values():
-            first: dict[bytes, str] = {}
-            for entry in group if len(group) > 1 else ():
-                digest = hashlib.sha256(self._bytes(entry)).digest()
-                if digest in first:
-                    found[entry.path] = first[digest]
-                else:
-                    first[digest] = entry.path
-        return found
+def _slimmed(
+    who: tuple[str, str, str],
+    entries: tuple[Entry, ...],
+    dropped: Mapping[str, str],
+    stripped: Mapping[str, int],
+    kept: Mapping[str, str],
+    restored: str,
+) -> Slimmed:
+    sizes = {entry.path: entry.size for entry in entries}
+    freed: dict[str, int] = defaultdict(int)
+    for path, kind in dropped.items():
+        freed[kind] += sizes[path]
+    for path, size in stripped.items():
+        freed["symbols"] += sizes[path] - size
+    return Slimmed(
+        ecosystem=who[0],
+        identity=who[1],
+        name=who[2],
+        dropped=dict(dropped),
+        stripped=dict(stripped),
+        kept=dict(kept),
+        restored=restored,
+        freed={kind: count for kind, count in sorted(freed.items()) if count},
+    )
 
 
 def _sizes(folder: Path, entries: tuple[Entry, ...]) -> dict[str, int]:

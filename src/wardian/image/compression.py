@@ -19,14 +19,16 @@ Compression = Literal["gzip", "zstd", "zstd:chunked", "none"]
 COMPRESSIONS: tuple[Compression, ...] = get_args(Compression)
 
 PIECE = 4 << 20
-# Of libdeflate. Measured on the reference runtime's 1 208 MB, per core: level 1 223 MB/s and 415 MB left,
-# 2 163 MB/s and 397, 3 153 MB/s and 392, 5 122 MB/s and 379, 6 90 MB/s and 376; zlib's level 6 30 MB/s for
-# the same 376. Intel's ISA-L compresses worse than level 1, and its bytes differ between CPUs. libdeflate's
-# do not: its vector instructions only compute checksums and compare what is the same in all ways. Level 5
-# costs two cores a second more than 3, and takes 13 MB from every first push; 6 costs two more for 3 MB.
+# Of libdeflate. Measured per core on the reference runtime, 1 208 MB before files became links (twins.py):
+# level 1 223 MB/s and 415 MB left, 2 163 MB/s and 397, 3 153 MB/s and 392, 5 122 MB/s and 379, 6 90 MB/s and
+# 376; zlib's 6 30 MB/s and 376. Intel's ISA-L compresses worse than level 1, and its bytes differ
+# between CPUs. libdeflate's do not: its vector instructions only compute checksums and compare what is
+# the same in all ways. Level 5 costs two cores a second more than 3, and takes 13 MB from every first
+# push; 6 costs two more for 3 MB.
 _GZIP_LEVEL = 5
-# zstd's own default: 279 MB/s and 355 MB; 2 367 MB/s and 378, 5 144 MB/s and 339.
-_ZSTD_LEVEL = 3
+# A slim image's 957 MB become 300 MB at 262 MB/s; 3, zstd's own default, gives 303 at 292, 5 292 at 148,
+# 6 284 at 106. gzip gives 327.
+_ZSTD_LEVEL = 4
 
 # What decides a blob's bytes beside its tar. Libraries compress better from version to version, and so
 # differently: a blob made by another version is not taken for this one's, and pyproject.toml names exactly

@@ -45,7 +45,8 @@ class Recipe:
 
     `key` is the hash of all that decides the tar's bytes. `roots` are the folders that entries' sources are
     relative to. `entries` is called only if the layer has to be made. `check` is called when it has been,
-    and raises where the files may have changed meanwhile, so that they are not what the key says.
+    and raises where the files may have changed meanwhile, so that they are not what the key says. With
+    `links`, files with the same content become hard links (twins.py).
     """
 
     key: str
@@ -53,6 +54,7 @@ class Recipe:
     roots: tuple[Path, ...]
     entries: tuple[Entry, ...] | Callable[[], Iterable[Entry]]
     check: Callable[[], None] | None = None
+    links: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,7 +67,7 @@ class Worker:
         assert self._process is not None  # it was started
         fields = operator.attrgetter(*pack.FIELDS)
         rows = [(*fields(entry), dict(entry.xattrs)) for entry in entries]
-        task = pack.Task(str(self.path), compression, tuple(map(str, recipe.roots)), rows)
+        task = pack.Task(str(self.path), compression, recipe.links, tuple(map(str, recipe.roots)), rows)
         with contextlib.suppress(BrokenPipeError):
             _pipe(self._process.stdin).write(task.encode())
             _pipe(self._process.stdin).flush()
