@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from wardian.build import strip
 from wardian.build.split import split_debian, split_python
-from wardian.build.tree import parents
 from wardian.image.entry import Entry
 from wardian.image.packing import Recipe
 
@@ -88,16 +87,26 @@ def _joined(packages: Sequence[Sequence[Entry]]) -> tuple[Entry, ...]:
     """Several packages' entries and the folders that lead to them: a path that two ship is there once."""
     shipped = {entry.path for entries in packages for entry in entries}
     seen: set[str] = set()
+    reached = {""}  # folders to which all leads
     found = []
     for entries in packages:
         for entry in entries:
             if entry.path not in seen:
-                missing = [path for path in parents(entry.path) if path not in shipped]
-                found += [Entry(path=path, kind="directory", mode=0o755) for path in missing]
+                for path in _leading(entry.path, reached):
+                    if path not in shipped:
+                        found.append(Entry(path=path, kind="directory", mode=0o755))
                 found.append(entry)
-                shipped.update(missing)
                 seen.add(entry.path)
     return tuple(found)
+
+
+def _leading(path: str, reached: set[str]) -> list[str]:
+    """The folders that lead to `path`, the outermost first, but for those reached before."""
+    found = []
+    while (path := path.rpartition("/")[0]) not in reached:
+        reached.add(path)
+        found.append(path)
+    return found[::-1]
 
 
 def _recipe(

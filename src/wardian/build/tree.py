@@ -109,13 +109,13 @@ def compose(stages: Sequence[tuple[Sequence[Entries], Entries]]) -> Entries:
     # Engines that keep each layer in a folder of its own make parents that it lacks as they like, and the
     # topmost layer's attributes count.
     for path in list(state):
-        for parent in parents(path):
+        for parent in _parents(path):
             if parent in folders:
                 state.setdefault(parent, folders[parent])
     return tuple(state[path] for path in sorted(state))
 
 
-def parents(path: str) -> tuple[str, ...]:
+def _parents(path: str) -> tuple[str, ...]:
     """The folders that lead to `path`, the outermost first."""
     names = path.split("/")[:-1]
     return tuple("/".join(names[: number + 1]) for number in range(len(names)))
