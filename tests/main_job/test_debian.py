@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import Bench
-from .machine import Account, expect
+from .machine import Account, expect, refused
 
 
 def test_dpkg_knows_every_locked_package_as_installed(bench: Bench) -> None:
@@ -88,6 +88,17 @@ def test_the_passwords_are_locked_and_the_user_is_known(bench: Bench) -> None:
     assert users["root"][2] == "0"
     shadow = bench.sh("cat /etc/shadow", "--root")
     assert all(line.split(":")[1] in ("*", "!", "!*", "!!") for line in shadow.splitlines())
+
+
+def test_an_image_is_run_by_a_user_that_it_has(plain: Account, project: Callable[..., Path]) -> None:
+    folder = project({"wardian.toml": '[image]\nuser = "www-data:users"\n[python]\npackages = ["six"]\n'})
+    told = expect(plain.wardian("image", "inspect", "--json", cwd=folder)).stdout
+    assert json.loads(told)["config"]["config"]["User"] == "www-data:users"
+    for user, known in (("webb", "user 'webb'; it has _apt, "), ("user:no", "group 'no'; it has adm, ")):
+        (folder / "wardian.toml").write_text(f'[image]\nuser = "{user}"\n[python]\npackages = ["six"]\n')
+        said = refused(plain.wardian("image", "inspect", cwd=folder))
+        assert f"error: image.user: the image has no {known}" in said
+        assert said.endswith("\n\nhint: name one that it has, or a number\n")
 
 
 def test_a_lock_is_free_of_addresses_and_verifies_itself(bench: Bench) -> None:

@@ -12,7 +12,7 @@ from wardian.build.layers import Code, recipes
 from wardian.build.plan import Plan, plan
 from wardian.build.tree import read_tree
 from wardian.ecosystems.workshop import Workshop
-from wardian.errors import VerificationError
+from wardian.errors import RunError, SpecError, VerificationError
 from wardian.image.library import Library, StoredImage
 from wardian.image.reference import Reference
 from wardian.store.store import Store
@@ -73,6 +73,7 @@ class Assembler:
         made = self._plan()
         store = self.workshop.store
         Builder(workshop=self.workshop, lock=self.lock).build(made)
+        self._check_user(store, made)
         image = assemble(
             store,
             self._assembly(store, made),
@@ -112,6 +113,20 @@ class Assembler:
     def _plan(self) -> Plan:
         wish = self.spec.image
         return plan(self.lock, docs=wish.docs, bytecode=wish.bytecode, slim=wish.slim)
+
+    def _check_user(self, store: Store, made: Plan) -> None:
+        """Raise SpecError for a user that the image does not have, which an engine notices when it runs."""
+        user = self.spec.image.user
+        if all(part.isdigit() for part in user.split(":")):
+            return
+        from wardian.runtime.userland import find_user, read_userland
+
+        with store.temporary() as folder:
+            userland = read_userland([store.snapshot(layer.key) / "root" for layer in made.layers], folder)
+        try:
+            find_user(userland.as_json(), user, "the image")
+        except RunError as error:
+            raise SpecError(f"image.user: {error.message}", hint=error.hint) from error
 
     def _assembly(self, store: Store, made: Plan) -> Assembly:
         from wardian.project.repository import image_annotations
