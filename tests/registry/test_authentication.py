@@ -15,6 +15,7 @@ from wardian.registry.pull import pull
 from wardian.registry.push import Push, Traffic
 from wardian.registry.scope import Scope
 
+from .by_the_book import running_book
 from .conftest import PLATFORM, make_image, push
 from .proxy import running_proxy
 from .servers import PASSWORD, USER
@@ -197,6 +198,15 @@ def test_credentials_go_to_the_token_server_alone(
         basic = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
         assert all(seen.headers.get("authorization") != basic for seen in proxy.seen)
         assert all(shown == basic for _, _, shown in token_server.seen)
+
+
+def test_a_token_server_without_tls_gets_nothing_from_a_registry_with_it(
+    folders, certificate, open_registry, someone, name
+):
+    with running_book(certificate) as book:
+        book.challenge = 'Bearer realm="http://localhost:1/token",service="a"'
+        with pytest.raises(RegistryError, match="a token server that credentials are not sent to"):
+            open_registry(book.host, credential=someone, insecure=True).authorize(name)
 
 
 def test_secrets_are_not_shown():

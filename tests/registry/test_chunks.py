@@ -11,6 +11,7 @@ from wardian.errors import RegistryError
 
 from .by_the_book import Book, running_book
 from .conftest import make_image, push
+from .proxy import Fault, answer_status, running_proxy
 
 CHUNK = 100_000
 
@@ -98,3 +99,18 @@ def test_an_upload_that_is_lost_late_each_time_is_given_up(book, registry, libra
     with pytest.raises(RegistryError, match=r"4 attempts|begun 8 times, and each time it was lost"):
         push(registry, f"{book.host}/a/b:1", made, library)
     assert book.manifests == {}
+
+
+def test_an_upload_that_always_ends_with_less_than_was_sent_is_given_up(book, library, made, open_registry):
+    """All chunks are taken, the end fails in passing, and then most of it is said to be missing."""
+    layer = made.manifest.layers[0]
+    with running_proxy(book.host) as proxy:
+        proxy.faults += [
+            Fault(pattern="PATCH", act=answer_status(202), times=999),
+            Fault(pattern="PUT .*/blobs/uploads/", act=answer_status(503), times=999),
+            Fault(pattern="GET .*/blobs/uploads/", act=answer_status(204, Range="0-9999"), times=999),
+        ]
+        registry = open_registry(proxy.host)
+        registry.manner.chunk = CHUNK
+        with pytest.raises(RegistryError, match="begun 8 times, and each time it was lost"):
+            registry.upload("a/b", layer, library.blob(layer.digest), advance=lambda _: None)

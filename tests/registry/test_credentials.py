@@ -53,7 +53,11 @@ def write(tmp_path):
 
 @pytest.fixture
 def environment(tmp_path):
-    return {"HOME": str(tmp_path / "home"), "PATH": f"{tmp_path}/bin"}
+    return {
+        "HOME": str(tmp_path / "home"),
+        "PATH": f"{tmp_path}/bin",
+        "XDG_RUNTIME_DIR": str(tmp_path / "passing"),
+    }
 
 
 @pytest.fixture
@@ -107,6 +111,23 @@ def test_the_order_of_files(environment, write, tmp_path):
     write("only.json", {})
     only = find_credentials({**environment, **everything, "REGISTRY_AUTH_FILE": str(tmp_path / "only.json")})
     assert only.find("r.example") is None
+
+
+def test_the_containers_tools_file_without_a_runtime_folder(environment, write, tmp_path):
+    run = str(tmp_path / "run")
+    del environment["XDG_RUNTIME_DIR"]
+    found = find_credentials(environment, run=run)
+    assert found.find("r.example") is None
+    assert found.put("r.example", Credential(user="me", password="secret")).endswith("/.docker/config.json")
+    assert not (tmp_path / "run").exists()
+    path = write(f"run/{os.getuid()}/auth.json", {"auths": {"r.example": {"auth": YOU}}})
+    found = find_credentials(environment, run=run)
+    assert found.find("r.example").user == "you"
+    assert found.remove_all() == ("r.example",)
+    assert json.loads(path.read_text()) == {"auths": {}}
+    path.write_text(json.dumps({"auths": {"r.example": {"auth": YOU}}}))
+    passing = {**environment, "XDG_RUNTIME_DIR": str(tmp_path / "passing")}
+    assert find_credentials(passing, run=run).find("r.example") is None
 
 
 @pytest.mark.parametrize(
@@ -214,14 +235,17 @@ def test_removing(environment, write):
     docker = write(
         "home/.docker/config.json", {"x": 1, "auths": {HUB_KEY: {"auth": ME}, "b.example": {"auth": YOU}}}
     )
-    other = write("home/.config/containers/auth.json", {"auths": {"docker.io": {"auth": YOU}}})
+    entries = {"docker.io": {"auth": YOU}, "b.example": {"auth": ME}, "a.example/team": {"auth": TEAM}}
+    other = write("home/.config/containers/auth.json", {"auths": entries})
     found = find_credentials(environment)
     assert found.remove("docker.io")
     assert not found.remove("docker.io")
     assert json.loads(docker.read_text()) == {"x": 1, "auths": {"b.example": {"auth": YOU}}}
-    assert json.loads(other.read_text()) == {"auths": {}}
-    assert found.remove_all() == ("b.example",)
+    assert json.loads(other.read_text())["auths"].keys() == {"b.example", "a.example/team"}
+    assert found.remove_all() == ("a.example/team", "b.example")
     assert json.loads(docker.read_text()) == {"x": 1, "auths": {}}
+    assert json.loads(other.read_text()) == {"auths": {}}
+    assert found.remove_all() == ()
 
 
 def test_removing_makes_no_file(environment, tmp_path):
@@ -303,6 +327,9 @@ def test_a_helper_that_repeats_what_it_was_told(environment, write, tmp_path):
 
 def test_names_of_registries():
     assert canonical("https://R.example:5000/v2/") == "r.example:5000"
-    assert canonical("R.example/v1/") == "r.example"
+    assert canonical("R.example/v1/") == "r.example/v1"
+    assert canonical("index.docker.io/v1/") == canonical(HUB_KEY) == canonical("docker.io/") == "docker.io"
+    assert canonical("r.example/team/v1") == "r.example/team/v1"
+    assert canonical("docker.io/team/v2") == "docker.io/team/v2"
     assert canonical("r.example/Team/x") == "r.example/Team/x"
     assert scopes_of("r.example", "a/b") == ("r.example/a/b", "r.example/a", "r.example")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import tempfile
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,7 @@ from wardian.image.reference import Reference
 from wardian.registry.endpoint import find_endpoint, find_mirrors, is_loopback
 from wardian.registry.pull import pull
 from wardian.registry.settings import RegistrySettings
+from wardian.registry.trust import Trust
 
 from .conftest import PLATFORM, make_image, push
 from .proxy import Fault, answer_status
@@ -119,6 +122,38 @@ def test_a_certificate_that_is_none(secure, open_registry, name, tmp_path):
         open_registry(secure.host, environment={"XDG_CONFIG_HOME": str(tmp_path / "config")}).authorize(name)
 
 
+def test_certificates_that_may_not_be_read(session_root):
+    base = Path(tempfile.mkdtemp(dir=session_root))
+    folder = base / "containers/certs.d/registry.example"
+    folder.mkdir(parents=True)
+    base.chmod(0o755)
+    folder.chmod(0)
+    told = told_to_a_plain_user(Trust({"XDG_CONFIG_HOME": str(base)}, insecure=frozenset()))
+    folder.chmod(0o700)
+    assert told == f"cannot read the certificates in {folder}: Permission denied"
+
+
+def told_to_a_plain_user(trust: Trust) -> str:
+    """Look for certificates in a child that is no root, for whom modes count."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:  # pragma: no cover - in the child
+        try:
+            if os.getuid() == 0:
+                os.setgroups([])
+                os.setgid(65534)
+                os.setuid(65534)
+            trust("registry.example")
+        except RegistryError as error:
+            os.write(writing, error.message.encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    os.waitpid(child, 0)
+    with open(reading, "rb") as pipe:
+        return pipe.read().decode()
+
+
 def test_http_where_https_is_expected(plain, open_registry, name, monkeypatch):
     monkeypatch.setattr("wardian.registry.endpoint.is_loopback", lambda host: False)
     with pytest.raises(RegistryError) as caught:
@@ -206,13 +241,15 @@ SCHEMA_1 = b'{"schemaVersion": 1, "name": "a", "tag": "1", "fsLayers": [], "hist
         ),
         (b"not JSON", "application/vnd.oci.image.manifest.v1+json", "JSON"),
         (b"[]", "application/vnd.oci.image.manifest.v1+json", "no JSON object"),
-        (b" " * (5 << 20), "application/vnd.oci.image.manifest.v1+json", "exceeds|more than 4194304 bytes"),
+        (b" " * ((4 << 20) + 1), "application/vnd.oci.image.manifest.v1+json", "exceeds 4194304 bytes"),
+        (b" " * (5 << 20), "application/vnd.oci.image.manifest.v1+json", "exceeds 4194304 bytes"),
     ],
-    ids=["schema 1", "unknown", "no JSON", "no object", "oversize"],
+    ids=["schema 1", "unknown", "no JSON", "no object", "a byte too large", "oversize"],
 )
 def test_manifests_that_are_none(proxy, open_registry, other_library, body, kind, said):
     proxy.faults.append(Fault(pattern="manifests", act=answer_status(200, body, Content_Type=kind), times=99))
-    with pytest.raises((ImageError, RegistryError), match=said) as caught:
+    kind_of_error = RegistryError if "exceeds" in said else ImageError
+    with pytest.raises(kind_of_error, match=said) as caught:
         pull(
             open_registry(proxy.host), Reference.parse(f"{proxy.host}/a:1"), other_library, platform=PLATFORM
         )
@@ -259,7 +296,34 @@ def test_mirrors_that_do_not_help_are_passed_over(
     registry = open_registry(plain.host, settings=settings, progress=Telling())
     image = pull(registry, Reference.parse(f"{plain.host}/{name}:1"), other_library, platform=PLATFORM)
     assert image.descriptor == made.descriptor
-    assert any("the mirror nowhere.invalid does not help" in text for text in said)
+    # Once for each reason: the first is not there, the second has no blob of two.
+    assert [text.partition(":")[0] for text in said] == [
+        "the mirror nowhere.invalid does not help",
+        f"the mirror {proxy.host.partition(':')[0]}",
+    ]
+
+
+@pytest.mark.parametrize("body", [b"not JSON", b"[]", SCHEMA_1, b'{"schemaVersion": 2}'])
+def test_mirrors_with_something_else_are_passed_over(
+    plain, proxy, library, other_library, made, open_registry, name, body
+):
+    push(open_registry(plain.host), f"{plain.host}/{name}:1", made, library)
+    answer = answer_status(200, body, Content_Type="application/json")
+    proxy.faults.append(Fault(pattern=r"GET .*/manifests/", act=answer, times=99))
+    registry = open_registry(plain.host, settings={plain.host: RegistrySettings(mirrors=(proxy.host,))})
+    image = pull(registry, Reference.parse(f"{plain.host}/{name}:1"), other_library, platform=PLATFORM)
+    assert image.descriptor == made.descriptor
+
+
+def test_capitals_in_a_host_make_no_difference(
+    plain, proxy, library, other_library, made, open_registry, name
+):
+    push(open_registry(plain.host), f"{plain.host}/{name}:1", made, library)
+    settings = {"registry.invalid": RegistrySettings(mirrors=(plain.host,))}
+    registry = open_registry("Registry.Invalid", settings=settings)
+    reference = Reference.parse(f"Registry.Invalid/{name}:1")
+    image = pull(registry, reference, other_library, platform=PLATFORM)
+    assert image.name == f"registry.invalid/{name}:1"
 
 
 def test_pushes_do_not_go_to_mirrors(plain, proxy, library, made, open_registry, name):

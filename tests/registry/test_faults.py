@@ -358,6 +358,20 @@ def test_requests_that_are_too_large_become_smaller(
     assert is_there(plain, name, made, other_library, open_registry)
 
 
+@pytest.mark.parametrize("size", [3 << 20, 10 << 20])
+def test_requests_of_a_mebibyte_are_tried(proxy, plain, library, other_library, open_registry, name, size):
+    made = make_image(library, os.urandom(size))
+
+    def bounded(request):
+        (answer_status(413) if request.body_length() > 1 << 20 else forward)(request)
+
+    proxy.faults.append(Fault(pattern=UPLOAD, act=bounded, times=999))
+    registry = open_registry(proxy.host)
+    pushed_through(proxy, registry, library, made, name)
+    assert registry.manner.chunk == 1 << 20
+    assert is_there(plain, name, made, other_library, open_registry)
+
+
 def test_a_registry_that_takes_nothing_at_all(proxy, library, open_registry, name):
     made = make_image(library, os.urandom(8 << 20))
     proxy.faults.append(Fault(pattern=UPLOAD, act=answer_status(413), times=999))

@@ -205,25 +205,24 @@ def test_two_pulls_at_once_share_a_download(plain, library, other_library, blobs
         assert proxy.count(f"GET .*{layer.digest}") == 1
 
 
-def test_tags(plain, library, open_registry, name):
-    made = make_image(library, b"x")
-    registry = open_registry(plain.host)
-    for tag in ("1", "2", "latest"):
-        push(registry, f"{plain.host}/{name}:{tag}", made, library)
-    assert registry.tags(name) == ("1", "2", "latest")
-
-
 def test_a_tag_that_is_not_there(plain, library, other_library, open_registry, name):
     registry = open_registry(plain.host)
-    push(registry, f"{plain.host}/{name}:right", make_image(library, b"x"), library)
+    for tag in ("right", "2", "latest"):
+        push(registry, f"{plain.host}/{name}:{tag}", make_image(library, b"x"), library)
     reference = Reference.parse(f"{plain.host}/{name}:wrong")
     with pytest.raises(RegistryError) as caught:
         pull(registry, reference, other_library, platform=PLATFORM)
     assert caught.value.message.startswith(
         f"cannot pull {reference}: {plain.host} has no tag 'wrong' in {name}"
     )
-    assert caught.value.hint == "it has the tag right"
+    assert caught.value.hint == "it has the tags 2, latest, right"
     assert caught.value.exit_status == 1
+
+
+def test_tags_are_not_listed_where_nobody_is_told(proxy, open_registry, name):
+    registry = open_registry(proxy.host)
+    assert registry.find_manifest(Reference.parse(f"{proxy.host}/{name}:1")) is None
+    assert proxy.count("/tags/list") == 0
 
 
 def test_a_file_that_is_not_the_blob_any_more(plain, library, open_registry, name):

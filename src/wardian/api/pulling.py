@@ -38,7 +38,7 @@ def pull_and_unpack(
         reference.registry, environment=environment, progress=progress, insecure=insecure
     )
     with registry, _Unpacked(library, reference.familiar, progress) as unpacked:
-        image = pull(
+        return pull(
             registry,
             reference,
             library,
@@ -46,9 +46,8 @@ def pull_and_unpack(
             progress=progress,
             known=unpacked.begin,
             arrived=unpacked.take,
+            ready=unpacked.join,  # what does not unpack is no image, and takes no name
         )
-        unpacked.join()
-    return image
 
 
 class _Unpacked:

@@ -35,7 +35,10 @@ class Reference:
         name, at, digest = text.partition("@")
         first, slash, rest = name.partition("/")
         # The first part is a host if it looks like one; else the name is one of Docker Hub's.
-        if slash and ("." in first or ":" in first or first == "localhost" or first != first.lower()):
+        host = first.lower()
+        if slash and ("." in host or ":" in host or host == "localhost"):
+            registry, path = host, rest
+        elif slash and first != host:  # in lower case it would be a part of one of Docker Hub's names
             registry, path = first, rest
         else:
             registry, path = HUB, name
@@ -75,4 +78,5 @@ class Reference:
         """The name as people write it: without Docker Hub's host and `library/`."""
         if self.registry != HUB:
             return str(self)
-        return self.repository.removeprefix("library/") + self.suffix
+        short = self.repository.removeprefix("library/")
+        return (self.repository if "/" in short else short) + self.suffix

@@ -48,7 +48,7 @@ def read_answer(exchange: Exchange, raw: BaseHTTPResponse, url: str, largest: in
             for chunk in exchange.chunks(raw):
                 body += chunk
                 if len(body) > limit:
-                    raise FailedError(Reason(text=f"its answer exceeds {limit} bytes", is_transient=False))
+                    raise FailedError(_too_large(limit))
         except FailedError:
             if not is_error:
                 raise
@@ -59,6 +59,14 @@ def read_answer(exchange: Exchange, raw: BaseHTTPResponse, url: str, largest: in
         headers={name.lower(): value for name, value in raw.headers.items()},
         challenges=tuple(raw.headers.getlist("www-authenticate")),
         body=bytes(body),
+    )
+
+
+def _too_large(limit: int) -> Reason:
+    return Reason(
+        text=f"its answer exceeds {limit} bytes",
+        is_transient=False,
+        hint="check the name, or ask those who run the registry",
     )
 
 

@@ -5,18 +5,22 @@ It knows references, blobs and manifests, not what they are for: push.py and pul
 
 from __future__ import annotations
 
+import re
+import threading
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from wardian.errors import FetchError, RegistryError, VerificationError
+from wardian.errors import FetchError, ImageError, RegistryError, VerificationError
 from wardian.image.descriptor import Descriptor, Digest
+from wardian.image.manifest import parse_manifest
 from wardian.registry import manifests, upload
 from wardian.registry.credential import Credential
 from wardian.registry.credentials import find_credentials
 from wardian.registry.download import download
 from wardian.registry.endpoint import Endpoint, find_endpoint, find_mirrors
-from wardian.registry.manifests import Document, Target
+from wardian.registry.manifests import Document, MissingError, Target
 from wardian.registry.partial import Partial
 from wardian.registry.scope import Scope
 from wardian.registry.session import Session
@@ -57,7 +61,7 @@ class Registry:
         credential: Credential | None = None,
         pace: Pace | None = None,
     ) -> None:
-        self.name = name
+        self.name = name = name.lower()
         self.progress: Progress = progress or Silent()
         self.manner = Manner()
         told = settings or {}
@@ -76,6 +80,8 @@ class Registry:
         self._given = credential
         self._origin = self._transport(origin)
         self._mirrors = tuple(map(self._transport, mirrors))
+        self._guard = threading.Lock()
+        self._told: set[tuple[str, str]] = set()
 
     def __enter__(self) -> Registry:
         return self
@@ -100,25 +106,28 @@ class Registry:
         """Whether it is a registry, and may let us write: to know before there is anything to send."""
         self._origin.authorize(Scope(repository=repository, writes=True), f"cannot push to {self.name}")
 
-    def tags(self, repository: str) -> tuple[str, ...]:
-        """The repository's tags."""
-        return manifests.tags(self._origin, repository, f"cannot list the tags of {self.name}/{repository}")
-
     # manifests
 
     def manifest(self, reference: Reference, *, digest: Digest | None = None) -> Document:
         """The manifest or index that `reference` names, or the one of that digest in its repository.
 
-        Raises ImageError for one that is too large, VerificationError for other bytes than those named.
+        Raises ImageError for what is neither, VerificationError for other bytes than those named.
         """
-        wanted = digest or reference.digest or reference.tag
+        target = _target(reference, digest or reference.digest or reference.tag)
         what = f"cannot pull {reference.familiar}"
 
         def get(transport: Transport) -> Document:
             repository = transport.endpoint.repository(reference.repository)
-            return manifests.get(transport, Target(repository=repository, reference=str(wanted)), what)
+            document = manifests.get(transport, replace(target, repository=repository), what)
+            # Here, so that a mirror with something else is passed over.
+            parse_manifest(document.data, reference.familiar, media_type=document.descriptor.media_type)
+            return document
 
-        return self._first(get)
+        try:
+            return self._first(get)
+        except MissingError as error:
+            manifests.advise(self._origin, target, error)
+            raise
 
     def find_manifest(self, reference: Reference) -> Document | None:
         """What `reference` names at the registry itself, None where nothing has that name."""
@@ -126,7 +135,7 @@ class Registry:
         what = f"cannot read {reference.familiar}"
         try:
             return manifests.get(self._origin, target, what)
-        except manifests.MissingError:
+        except MissingError:
             return None
 
     def put_manifest(self, reference: Reference, document: Document, *, tagged: bool = True) -> Digest:
@@ -181,9 +190,18 @@ class Registry:
         for mirror in self._mirrors:
             try:
                 return get(mirror)
-            except (RegistryError, FetchError, VerificationError) as error:
-                self.progress.message(f"the mirror {mirror.name} does not help: {error.message}")
+            except (ImageError, RegistryError, FetchError, VerificationError) as error:
+                self._tell(mirror.name, error.message)
         return get(self._origin)
+
+    def _tell(self, mirror: str, reason: str) -> None:
+        """Say that a mirror does not help: once for a reason, whichever blobs it is about."""
+        told = (mirror, re.sub("[0-9a-f]{64}", "", reason))
+        with self._guard:
+            if told in self._told:
+                return
+            self._told.add(told)
+        self.progress.message(f"the mirror {mirror} does not help: {reason}")
 
 
 def _direct(environment: Mapping[str, str]) -> Mapping[str, str]:

@@ -90,9 +90,10 @@ def scopes_of(registry: str, repository: str = "") -> tuple[str, ...]:
 
 def canonical(key: str) -> str:
     """A key of `auths` as `scopes_of` writes it: without scheme, version and the Hub's other names."""
-    text = key
+    text = key.removesuffix("/")
     if match := re.match(r"https?://([^/]*)", key):
         text = match[1]  # old docker wrote addresses there, of which the host alone counts
-    text = re.sub(r"/v[12]/?$|/$", "", text)
     host, slash, rest = text.partition("/")
-    return (HUB if host.lower() in _HUB_NAMES else host.lower()) + slash + rest
+    if host.lower() not in _HUB_NAMES:
+        return host.lower() + slash + rest
+    return HUB if rest in ("v1", "v2") else HUB + slash + rest

@@ -1,8 +1,9 @@
 """Where credentials are found, and where a login puts them.
 
 $REGISTRY_AUTH_FILE, where it is set, is the only file. Else, in this order, and the first that has anything
-for a registry counts: $DOCKER_CONFIG/config.json, $XDG_RUNTIME_DIR/containers/auth.json,
-$XDG_CONFIG_HOME/containers/auth.json, ~/.docker/config.json (containers-auth.json(5), docker-login(1)).
+for a registry counts: $DOCKER_CONFIG/config.json, $XDG_RUNTIME_DIR/containers/auth.json (or, without that
+variable, /run/containers/UID/auth.json), $XDG_CONFIG_HOME/containers/auth.json, and without $DOCKER_CONFIG
+~/.docker/config.json (containers-auth.json(5), docker-login(1)).
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from pathlib import Path
 from wardian.errors import HostError
 from wardian.registry.auth_file import AuthFile
 from wardian.registry.credential import Credential
+
+# Where the containers tools keep each user's file where there is no $XDG_RUNTIME_DIR.
+_RUN = "/run/containers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,13 +52,13 @@ class Credentials:
         return any(removed)
 
     def remove_all(self) -> tuple[str, ...]:
-        """Forget everything in the file that logins are written to; returns the registries' names."""
-        files = [self.written] if self.written else []
-        return tuple(name for file in files for name in file.registries() if file.remove(name))
+        """Forget everything, in every file; returns the registries' names."""
+        removed = {name for file in self.files for name in file.registries() if file.remove(name)}
+        return tuple(sorted(removed))
 
 
-def find_credentials(environment: Mapping[str, str]) -> Credentials:
-    """The files that `environment` names."""
+def find_credentials(environment: Mapping[str, str], *, run: str = _RUN) -> Credentials:
+    """The files that `environment` names, and of those below `run` this user's."""
     if chosen := environment.get("REGISTRY_AUTH_FILE"):
         only = AuthFile(path=Path(os.path.abspath(chosen)), environment=environment)
         return Credentials(files=(only,), written=only)
@@ -63,11 +67,20 @@ def find_credentials(environment: Mapping[str, str]) -> Credentials:
     written = _file(docker, "config.json", environment, is_docker=True)
     base = environment.get("XDG_CONFIG_HOME") or (os.path.join(home, ".config") if home else "")
     containers = (
-        _file(environment.get("XDG_RUNTIME_DIR", ""), "containers/auth.json", environment),
+        _passing(environment, run),
         _file(base, "containers/auth.json", environment),
     )
     order = (written, *containers) if environment.get("DOCKER_CONFIG") else (*containers, written)
     return Credentials(files=tuple(file for file in order if file), written=written)
+
+
+def _passing(environment: Mapping[str, str], run: str) -> AuthFile | None:
+    """The containers tools' file that lasts until the machine, or the session, ends."""
+    if folder := environment.get("XDG_RUNTIME_DIR"):
+        return _file(folder, "containers/auth.json", environment)
+    found = _file(run, f"{os.getuid()}/auth.json", environment)
+    # The folder may be closed to others than root, and is not ours to make.
+    return found if found and os.path.exists(found.path) else None
 
 
 def _file(

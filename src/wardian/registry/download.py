@@ -63,7 +63,7 @@ def _place(answer: BaseHTTPResponse, partial: Partial, what: str) -> None:
         return
     if answer.status != 206:
         raise RegistryError(f"{what}: it answers {answer.status}", hint="try again later")
-    begins = re.match(r"bytes (\d+)-", answer.headers.get("content-range", ""))
+    begins = re.match(r"bytes (\d{1,18})-", answer.headers.get("content-range", ""))
     if begins is None or int(begins[1]) != partial.count:
         partial.reset()
         raise FailedError(Reason(text="it sends another range than the one that was asked for"))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from dataclasses import dataclass
 
-from wardian.errors import ImageError, RegistryError, VerificationError
+from wardian.errors import RegistryError, VerificationError
 from wardian.image.descriptor import DOCKER_LIST, DOCKER_MANIFEST, INDEX, MANIFEST, Descriptor, Digest
 from wardian.image.manifest import LARGEST
 from wardian.registry.answers import Answer, said
@@ -54,8 +55,8 @@ class Target:
 def get(transport: Transport, target: Target, what: str) -> Document:
     """The manifest or index, its bytes verified where they are named by digest.
 
-    Raises MissingError where it is not there, RegistryError, ImageError for one that is too large,
-    VerificationError for other bytes than those named, or than the registry says that it sends.
+    Raises MissingError where it is not there, RegistryError, VerificationError for other bytes than those
+    named, or than the registry says that it sends.
     """
     request = Request(
         what=what,
@@ -68,13 +69,11 @@ def get(transport: Transport, target: Target, what: str) -> Document:
 
 
 def _read(transport: Transport, request: Request, target: Target) -> Document:
-    answer = transport.once(request, largest=LARGEST + 1)
+    answer = transport.once(request, largest=LARGEST)
     if answer.status == 404:
         raise _missing(transport, answer, target, request.what)
     if answer.status != 200:
         raise transport.refusal(answer, request)
-    if len(answer.body) > LARGEST:
-        raise ImageError(f"{request.what}: its manifest has more than {LARGEST} bytes, the most that one has")
     _check(answer, target)
     if answer.media_type == "text/html":
         raise RegistryError(
@@ -99,14 +98,19 @@ def _missing(transport: Transport, answer: Answer, target: Target, what: str) ->
             f"{what}: {transport.name} has no manifest {target.digest} in {target.repository}{said(answer)}",
             hint="check the digest; it may have been deleted there",
         )
-    try:
-        known = tags(transport, target.repository, what)
-    except RegistryError:
-        known = ()
     return MissingError(
         f"{what}: {transport.name} has no tag {target.reference!r} in {target.repository}{said(answer)}",
-        hint=f"it has {_list(known)}" if known else "check the name and the tag",
+        hint="check the name and the tag",
     )
+
+
+def advise(transport: Transport, target: Target, error: MissingError) -> None:
+    """Have `error` say which tags there are, where it is a tag that is missing."""
+    if target.digest:
+        return
+    with contextlib.suppress(RegistryError):
+        if known := tags(transport, target.repository, error.message):
+            error.hint = f"it has {_list(known)}"
 
 
 def _list(known: tuple[str, ...]) -> str:
@@ -173,9 +177,11 @@ def _tags(answer: Answer, registry: str, what: str) -> list[str]:
     try:
         listed = json.loads(answer.body)["tags"] or []
     except (ValueError, KeyError, TypeError, RecursionError):
+        listed = None
+    if not isinstance(listed, list):
         raise RegistryError(
             f"{what}: {registry} answers something that is no list of tags", hint="check the registry's name"
-        ) from None
+        )
     # Tags are shown on terminals: what is none is left out.
     return [
         tag for tag in listed if isinstance(tag, str) and re.fullmatch(r"[\w][\w.-]{0,127}", tag, re.ASCII)

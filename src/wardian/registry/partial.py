@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -52,45 +52,40 @@ class Partial:
             raise
 
     def reset(self) -> None:
-        """Throw away what is there."""
+        """Throw away what is there; raises HostError."""
         self._advance(-self._passage.count)
-        self._file.seek(0)
-        self._file.truncate()
+        with _written(self._path):
+            self._file.seek(0)  # which writes what is still to be written
+            self._file.truncate()
         self._passage = self._begin()
 
     def check(self) -> None:
-        """Whether it is the blob; raises FailedError, and throws it away, where it is something else."""
+        """Whether it is the blob; raises FailedError, and throws it away, where it is something else.
+
+        Raises HostError where it cannot be written.
+        """
         try:
             self._passage.check(self._descriptor.digest.hex)
-            self._file.flush()
         except FailedError:
             self.reset()
             raise
+        with _written(self._path):
+            self._file.flush()
 
     def become(self, target: Path) -> None:
         """Take its place as the blob; raises HostError."""
-        try:
+        with _written(target):
             self._file.flush()
             target.parent.mkdir(parents=True, exist_ok=True)
             os.rename(self._path, target)
-        except OSError as error:
-            raise HostError(
-                f"cannot write {target}: {error.strerror}",
-                hint="check the store's permissions and free space",
-            ) from error
 
     def _begin(self) -> Passage:
         return Passage(expected=self._descriptor.size, advance=self._advance)
 
     def _open(self) -> BinaryIO:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        try:
+        with _written(self._path):
             return open(os.open(self._path, flags, 0o600), "r+b")
-        except OSError as error:
-            raise HostError(
-                f"cannot write {self._path}: {error.strerror}",
-                hint="check the store's permissions and free space",
-            ) from error
 
     def _take_up(self) -> None:
         """Hash what an earlier attempt left."""
@@ -98,3 +93,14 @@ class Partial:
             self._file.truncate(0)
         while chunk := self._file.read(CHUNK):
             self._passage.take(chunk)
+
+
+@contextlib.contextmanager
+def _written(path: Path) -> Iterator[None]:
+    """Translate what the disk says about writing `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise HostError(
+            f"cannot write {path}: {error.strerror}", hint="check the store's permissions and free space"
+        ) from error

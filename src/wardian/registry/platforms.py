@@ -38,7 +38,7 @@ def put_platform(
     for _ in range(_ATTEMPTS):
         content = _read(registry, reference)
         content["manifests"] = _replace(content["manifests"], entry)
-        data = encode(content)
+        data = _encode(content, reference.familiar)
         if len(data) > LARGEST:
             raise ImageError(f"the index of {reference.familiar} would have more than {LARGEST} bytes")
         document = Document(descriptor=Descriptor.of(data, INDEX), data=data)
@@ -50,6 +50,16 @@ def put_platform(
         f"cannot push {reference.familiar}: others write its index at the same time, and win",
         hint="push again when they are done",
     )
+
+
+def _encode(content: dict[str, Any], what: str) -> bytes:
+    try:
+        return encode(content)
+    except UnicodeEncodeError as error:  # JSON can escape halves of characters, which UTF-8 does not have
+        raise ImageError(
+            f"the index of {what} holds text that cannot be written as UTF-8",
+            hint="push to another tag, or make the index anew",
+        ) from error
 
 
 def _replace(entries: list[Any], entry: dict[str, Any]) -> list[Any]:

@@ -48,15 +48,16 @@ def pull(
     progress: Progress | None = None,
     arrived: Arrived | None = None,
     known: Known | None = None,
+    ready: Callable[[], None] | None = None,
 ) -> StoredImage:
     """Bring the image that `reference` names into `library`, under that name.
 
     Of an index, the image for `platform`. `known` is told what the image is; then `arrived` is called for
-    each layer as soon as its blob is there, verified; the same blob twice in an image is two layers. Two
-    pulls of a blob at once share one download, and one that breaks off goes on where it ended, the next
-    time too.
+    each layer as soon as its blob is there, verified; the same blob twice in an image is two layers; `ready`
+    is called when all are there, before the image gets its name. Two pulls of a blob at once share one
+    download, and one that breaks off goes on where it ended, the next time too.
     Raises RegistryError, VerificationError for bytes that are not those named, ImageError for what is no
-    image that can be read here or is for other platforms, HostError, and what `arrived` raises.
+    image that can be read here or is for other platforms, HostError, and what `arrived` and `ready` raise.
     """
     document = _resolve(registry, reference, platform)
     what = reference.familiar
@@ -68,12 +69,15 @@ def pull(
         library=library,
         progress=progress or Silent(),
     )
+    # Before the blobs that it names: of a pull that is killed, `prune` knows by it what they are.
+    descriptor = library.add(document.data, manifest.media_type)
     configuration = _check_configuration(fetch, manifest, platform)
     if known:
         known(configuration)
     fetch.layers(manifest, arrived or _ignore)
-    descriptor = library.add(document.data, manifest.media_type)
     image = library.stored(descriptor, what)
+    if ready:
+        ready()
     library.keep(reference, descriptor, origin="pulled")
     digests = [manifest.config.digest, *(layer.digest for layer in manifest.layers)]
     Memory(library.store, registry.name).note(reference.repository, digests)

@@ -158,16 +158,19 @@ class Session:
         self._counted = position
 
     def _begin(self) -> None:
+        self._count_beginning()
+        answer = self.transport.once(self.request("POST", f"{self.repository}/blobs/uploads/"))
+        if answer.status != 202:
+            raise self.refusal(answer)
+        self.open(answer)
+
+    def _count_beginning(self) -> None:
         self._beginnings += 1
         if self._beginnings > _MOST_BEGINNINGS:
             raise RegistryError(
                 f"{self.what}: the upload was begun {_MOST_BEGINNINGS} times, and each time it was lost",
                 hint="try again later, or ask those who run the registry",
             )
-        answer = self.transport.once(self.request("POST", f"{self.repository}/blobs/uploads/"))
-        if answer.status != 202:
-            raise self.refusal(answer)
-        self.open(answer)
 
     def _ask_how_far(self) -> None:
         answer = self.transport.once(self.request("GET", self._location))
@@ -175,6 +178,8 @@ class Session:
         there = re.fullmatch(r"(?:bytes=)?0-(\d{1,18})", answer.headers.get("range", ""))
         if answer.status == 204 and there and 0 < int(there[1]) < self.descriptor.size:
             self._follow(answer)
+            if int(there[1]) + 1 < self.offset:  # what it had taken is lost, or its counting lags behind
+                self._count_beginning()
             self.offset = int(there[1]) + 1
         else:
             self.restart()
@@ -182,4 +187,10 @@ class Session:
     def _follow(self, answer: Answer) -> None:
         """Each answer says where the next request goes; absolute or not, with a query or not."""
         if location := answer.headers.get("location", ""):
-            self._location = urljoin(answer.url, location)
+            try:
+                self._location = urljoin(answer.url, location)
+            except ValueError as error:
+                raise RegistryError(
+                    f"{self.what}: {self.transport.name} sends us to what is no address: {location[:200]!r}",
+                    hint="ask those who run the registry",
+                ) from error

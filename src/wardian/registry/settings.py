@@ -40,9 +40,9 @@ def check_host(text: str, what: str) -> str:
 def check_mirror(text: str, what: str) -> str:
     """`text`, if it is a host and perhaps a path; raises SpecError, which calls it `what`."""
     host, slash, path = text.partition("/")
-    check_host(host, what)
+    host = check_host(host, what)
     if slash and not re.fullmatch(r"[a-z0-9][a-z0-9._/-]*[a-z0-9]|[a-z0-9]", path):
         raise SpecError(
             f"{what}: {path[:200]!r} is no repository's name", hint="use letters, digits and -._/"
         )
-    return text
+    return host + slash + path

@@ -124,7 +124,7 @@ class TokenServer:
             content = json.loads(answer.body)
             text = content.get("token") or content.get("access_token")
             lifetime = float(content.get("expires_in") or _LIFETIME)
-        except (ValueError, TypeError, AttributeError, RecursionError):
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
             text, lifetime = None, 0.0
         if not isinstance(text, str) or not re.fullmatch(r"[\x21-\x7e]+", text):
             host = urlsplit(self.realm).netloc

@@ -189,7 +189,7 @@ class Transport:
     def _accept(self, answer: Answer, what: str) -> None:
         """Whether this is what a registry answers at /v2/ (distribution-spec, end-1)."""
         if answer.status == 401 and answer.challenges:
-            self._authorization.learn(answer.challenges, secure=self._is_secure(answer.url))
+            self._authorization.learn(answer.challenges, secure=answer.url.startswith("https:"))
         elif answer.status != 200 or answer.media_type == "text/html":
             raise RegistryError(
                 f"{what}: it is no registry: it answers {answer.status} at /v2/"
@@ -197,13 +197,10 @@ class Transport:
                 hint="check the name: references begin with the registry's host, such as registry.example/…",
             )
 
-    def _is_secure(self, url: str) -> bool:
-        return url.startswith("https:") and not self.endpoint.insecure
-
     def _send(self, request: Request) -> tuple[BaseHTTPResponse, str]:
         """The answer with its body unread, and the address that gave it."""
         base = self.contact()
-        url = urljoin(base, request.url)
+        url = _join(base, request.url)
         for _ in range(MOST_REDIRECTS):
             self._check(base, url)
             raw = (
@@ -224,7 +221,7 @@ class Transport:
             return raw
         # Read, so that its connection is free: the token server may be the same host.
         answer = read_answer(self.exchange, raw, url, _LARGEST)
-        secure = self._is_secure(url)
+        secure = url.startswith("https:")
         if answer.challenges and self._authorization.renew(
             answer.challenges, request.scope, shown, secure=secure
         ):

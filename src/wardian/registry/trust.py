@@ -64,7 +64,14 @@ def _own_folder(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _load(context: ssl.SSLContext, folder: Path) -> None:
-    for path in sorted(folder.iterdir()):
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError as error:
+        raise RegistryError(
+            f"cannot read the certificates in {folder}: {error.strerror}",
+            hint="make the folder readable for you",
+        ) from error
+    for path in paths:
         try:
             if path.suffix == ".crt":
                 context.load_verify_locations(cafile=path)

@@ -21,7 +21,7 @@ Outcome = Literal["present", "mounted", "sent"]
 
 # Bytes: what proxies in front of registries let pass in one request is 100 MB mostly.
 CHUNK = 64 << 20
-_SMALLEST = 1 << 20
+_SMALLEST = 1 << 20  # what nginx lets pass unless it is told otherwise
 # What registries answer to a chunk of a size, or a kind, that they do not take: GitHub's 416 to more than
 # 4 MiB, others' 400, 404, 405, 411 or 501 to any.
 _REFUSED = (400, 404, 405, 411, 413, 416, 501)
@@ -143,9 +143,10 @@ def _fail(session: Session, answer: Answer, manner: Manner, chunk: int | None) -
     Raises _RefusedError where another manner may do, else the error.
     """
     if answer.status == 413:
-        smaller = (chunk or session.descriptor.size) // 4
-        if smaller < max(_SMALLEST, session.least):
+        size, floor = chunk or session.descriptor.size, max(_SMALLEST, session.least)
+        if size <= floor:
             raise session.refusal(answer)
+        smaller = max(size // 4, floor)
         manner.chunk = min(smaller, manner.chunk or smaller)  # other blobs may have shrunk it meanwhile
         raise _RefusedError
     if has_code(answer, _OTHER_BYTES):
