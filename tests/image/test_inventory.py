@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from wardian.errors import ImageError, VerificationError
 from wardian.image import decompress
 from wardian.image.library import Library, StoredImage
 from wardian.image.manifest import Execution
-from wardian.inventory import listing
+from wardian.inventory import listing, records
 from wardian.inventory.compare import Difference, compare
 from wardian.inventory.measure import Branch, duplicates, grow, largest, lost
 from wardian.inventory.model import Inventory
@@ -180,7 +181,8 @@ def test_a_damaged_store_is_refused(library: Library, make_image: Make) -> None:
         ([("../out", b"x")], "leads out of it"),
         ([link("hard", "nowhere", tarfile.LNKTYPE)], "is a hard link to 'nowhere'"),
         ([link("a", "b"), link("b", "a"), ("a/x", b"")], "links lead in a circle"),
-        ([("/".join(["d"] * 2100), b"")], "is too deep"),
+        ([("/".join(["d"] * 2100), b"")], "a name of more than 4096 characters"),
+        ([link("l", "d/" * 2000), ("l/" + "d/" * 100 + "x", b"")], "is too deep"),
     ],
 )
 def test_hostile_layers_are_refused(take: Callable[..., Inventory], layer: object, message: str) -> None:
@@ -199,13 +201,48 @@ def test_what_layers_may_hold_is_bounded(
         take({"a": b"", "b": b""}, {"c": b"", "d": b""})
     with monkeypatch.context() as narrow:
         narrow.setattr(decompress, "_SLACK", 0)
-        narrow.setattr(decompress, "_RATIOS", {"none": 1, "gzip": 2})
+        narrow.setattr(decompress, "_RATIO", 2)
         with pytest.raises(ImageError, match="unpacks to more than"):
             take({"bomb": bytes(1 << 20)})
     monkeypatch.setattr(listing, "_LONGEST_TEXT", 10)
     assert owners(take({"x.dist-info/METADATA": b"Name: long\nVersion: 1\n"})) == {
         "x.dist-info/METADATA": "other /x.dist-info"
     }
+
+
+def test_holes_are_bounded(take: Callable[..., Inventory]) -> None:
+    header = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0"}
+    small, large = (
+        member(f"{size}", pax_headers={**header, "GNU.sparse.realsize": f"{size}"})
+        for size in (1 << 20, 1 << 50)
+    )
+    table = b"1\n0\n3\n".ljust(512, b"\0") + b"abc"
+    (file,) = take([(small, table)]).files
+    assert file.digest == hashlib.sha256(b"abc".ljust(1 << 20, b"\0")).hexdigest()
+    with pytest.raises(ImageError, match="files with holes of more than 68719476736 bytes"):
+        take([(small, table), (large, table)])
+
+
+def test_a_list_is_read_once() -> None:
+    class Texts(dict[str, str]):
+        read = 0
+
+        def get(self, path: str, default: str = "") -> str:  # type: ignore[override]
+            self.read += path.startswith("var/lib/dpkg/info/")
+            return super().get(path, default)
+
+    stanzas = [f"Package: a\nVersion: {number}\nArchitecture: amd64\n" for number in range(1000)]
+    texts = Texts({"var/lib/dpkg/status": "\n".join([*stanzas, "Package: a\nArchitecture: i386\n"])})
+    found = {it.home.rpartition("/")[2]: it.package.version for it in records.debian(texts) if it.home}
+    assert found == {"a": "0", "a:amd64": "0", "a:i386": ""}
+    assert texts.read == 3
+
+
+def test_fields_of_blanks_take_no_time() -> None:
+    blanks = " " * 200_000 + "\t" * 200_000
+    (found,) = records.python({"a.dist-info/METADATA": f"Name:{blanks}a \nVersion:{blanks}1{blanks}x\n"})
+    assert found.package.name == "a"
+    assert not list(records.debian({"var/lib/dpkg/status": f"Package:{blanks}\n"}))
 
 
 def test_hostile_texts_do_no_harm(take: Callable[..., Inventory]) -> None:

@@ -39,6 +39,9 @@ _WANTED = re.compile(
 )
 _LONGEST_TEXT = 16 << 20  # Debian's status with everything installed has a few
 _ALL_TEXTS = 128 << 20
+# Bytes of a layer's files that have holes: a header may tell of any number, and hashing takes a second for
+# each gigabyte. Other files are bounded as the layer is.
+_MOST_SPARSE = 64 << 30
 
 _Row = tuple[str, str, int, int, int, int, str, str]
 
@@ -73,9 +76,13 @@ def _scan(library: Library, layer: Descriptor, diff_id: Digest) -> Listing:
     digests: dict[int, str] = {}
     texts: dict[int, str] = {}
     room = _ALL_TEXTS
+    sparse = 0
     for number, member in enumerate(members):
         if number >= MOST:
             raise ImageError(f"{what} has more than {MOST} members")
+        sparse += member.size if member.issparse() else 0
+        if sparse > _MOST_SPARSE:
+            raise ImageError(f"{what} has files with holes of more than {_MOST_SPARSE} bytes")
         rows.append(_stripped(member))
         if member.isreg() and member.size:
             wanted = member.size <= min(_LONGEST_TEXT, room) and _WANTED.fullmatch(clean(member.name, what))

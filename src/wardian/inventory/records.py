@@ -36,15 +36,22 @@ class Installed:
 
 def debian(texts: Texts) -> Iterator[Installed]:
     """What dpkg has installed (Debian policy, 7; dpkg-query(1)), or a distroless image's `status.d` has."""
+    seen = set()  # each list is read once, however many stanzas name it
     for stanza in _stanzas(texts):
-        fields = dict(re.findall(r"^(Package|Version|Architecture|Status):[ \t]*(.*?)[ \t]*$", stanza, re.M))
+        fields = _fields(stanza)
         name, status = fields.get("Package", ""), fields.get("Status", "installed")
         if not name or status.split()[-1:] != ["installed"]:
             continue
         package = _package("debian", name, fields.get("Version", ""))
+        is_first = name not in seen
         for stem in (name, f"{name}:{fields.get('Architecture', '')}"):
+            if stem in seen:
+                continue
+            seen.add(stem)
             paths = texts.get(f"{DPKG}/info/{stem}.list", "").splitlines()
             yield Installed(package=package, paths=tuple(paths), home=f"{DPKG}/info/{stem}")
+        if not is_first:
+            continue
         sums = texts.get(f"{DPKG}/status.d/{name}.md5sums", "").splitlines()
         paths = [line.partition("  ")[2] for line in sums]
         own = f"{DPKG}/status.d/{name}"
@@ -77,7 +84,7 @@ def python(texts: Texts) -> Iterator[Installed]:
         if name not in ("METADATA", "PKG-INFO") and not name.endswith(".egg-info"):
             continue
         head = text.partition("\n\n")[0]
-        fields = dict(re.findall(r"^(Name|Version):[ \t]*(.*?)[ \t]*$", head, re.M))
+        fields = _fields(head)
         normalised = re.sub(r"[-_.]+", "-", fields.get("Name", "")).lower()  # PEP 503
         if not normalised:
             continue
@@ -104,6 +111,12 @@ def _stanzas(texts: Texts) -> Iterator[str]:
     for path in sorted(texts):
         if path.startswith(f"{DPKG}/status.d/") and not path.endswith(".md5sums"):
             yield texts[path]
+
+
+def _fields(stanza: str) -> dict[str, str]:
+    """What is asked of a stanza; of fields that come twice the last."""
+    found = re.findall(r"^(Package|Version|Architecture|Status|Name):(.*)$", stanza, re.M)
+    return {name: value.strip(" \t") for name, value in found}
 
 
 def _record(text: str) -> Iterator[str]:
