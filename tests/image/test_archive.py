@@ -24,6 +24,7 @@ from wardian.image.descriptor import LAYER_GZIP
 from wardian.image.library import Library, StoredImage
 from wardian.image.load import load, load_stream
 from wardian.image.reference import Reference
+from wardian.image.source import StagedSource
 from wardian.store.store import Store
 from wardian.system.progress import Silent
 
@@ -201,6 +202,7 @@ def test_a_configuration_of_another_digest(library: Library, tmp_path: Path) -> 
     assert is_untouched(library)
 
 
+HALF = b'[{"Config": "\\ud800", "Layers": ["l.tar"]}]'
 SPARSE = tarfile.TarInfo("l.tar")
 SPARSE.type = tarfile.GNUTYPE_SPARSE
 
@@ -218,6 +220,7 @@ SPARSE.type = tarfile.GNUTYPE_SPARSE
         ([("a", b"1"), ("./a", b"2")], "two different files 'a'"),
         ([(f"{number}", b"") for number in range(10_001)], "more than 10000 files"),
         ([("repositories", b"{}")], "a Docker before 1.10"),
+        ([*older([("l.tar", PLAIN)], configuration(PLAIN))[:1], ("manifest.json", HALF)], "has no file"),
         ([("etc/passwd", b"root")], "neither an OCI layout nor a docker archive"),
         ([("manifest.json", b"{")], "is no JSON"),
         ([("manifest.json", b"[" * 100_000)], "is no JSON"),
@@ -259,7 +262,7 @@ def test_an_extended_header_that_would_fill_the_memory(library: Library, tmp_pat
     for kind in (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME):
         info = tarfile.TarInfo("x")
         info.type, info.size = kind, 1 << 34
-        with pytest.raises(ImageError, match="extended header of 17179869184 bytes"):
+        with pytest.raises(ImageError, match="headers of more than 1048576 bytes"):
             load_bytes(library, info.tobuf(tarfile.GNU_FORMAT) + bytes(2048), tmp_path)
 
 
@@ -268,6 +271,13 @@ def test_files_that_are_no_archives(library: Library, tmp_path: Path, data: byte
     with pytest.raises(ImageError):
         load_bytes(library, data, tmp_path)
     assert is_untouched(library)
+
+
+def test_a_name_of_half_characters_in_a_folder(library: Library, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/manifest.json").write_bytes(HALF)
+    with pytest.raises(ImageError, match="has a member whose name is none"):
+        load(library, tmp_path / "folder", Silent())
 
 
 def test_files_that_cannot_be_read(library: Library, tmp_path: Path) -> None:
@@ -400,11 +410,40 @@ def test_a_bomb_is_not_unpacked(
     library: Library, make_image: MakeImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = make_image({"zeros": bytes(1 << 20)}, compression="zstd")
+    zeros = bytes(1 << 20)
+    loaded = pack(older([("l.tar", gzip.compress(zeros))], configuration(zeros)))
     monkeypatch.setattr("wardian.image.decompress._SLACK", 0)
-    monkeypatch.setattr("wardian.image.decompress._RATIO", 10)
     with pytest.raises(ImageError, match="unpacks to more than"):
         write(library, image, tmp_path / "x.tar")
+    with pytest.raises(ImageError, match=r"the layer l\.tar unpacks to more than"):
+        load_bytes(library, loaded, tmp_path)
     assert not list((library.store.root / "temporary").iterdir())
+
+
+def test_a_layer_that_images_share_is_unpacked_once(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = configuration(PLAIN)
+    image = {"Config": f"{hexdigest(config)}.json", "Layers": ["l.tar"]}
+    content = json.dumps([{**image, "RepoTags": [f"x:{number}"]} for number in range(50)])
+    read = []
+    pieces = StagedSource.pieces
+    monkeypatch.setattr(StagedSource, "pieces", lambda self, name: read.append(name) or pieces(self, name))
+    members = [("l.tar", PLAIN), (image["Config"], config), ("manifest.json", content.encode())]
+    assert len(load_bytes(library, pack(members), tmp_path)) == 50
+    assert read.count("l.tar") == 1
+
+
+def test_documents_that_would_fill_the_memory(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configs = [configuration(PLAIN) + b" " * number for number in range(20)]
+    content = json.dumps([{"Config": f"{number}", "Layers": ["l.tar"]} for number in range(20)])
+    files = [(f"{number}", config) for number, config in enumerate(configs)]
+    monkeypatch.setattr("wardian.image.found._MOST_BYTES", 5000)
+    with pytest.raises(ImageError, match="manifests and configurations of more than 5000 bytes"):
+        load_bytes(library, pack([("l.tar", PLAIN), *files, ("manifest.json", content.encode())]), tmp_path)
+    assert is_untouched(library)
 
 
 def test_unpacking_leaves_room_on_the_disk(

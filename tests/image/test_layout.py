@@ -99,6 +99,20 @@ def test_images_are_added_to_a_folder(library: Library, make_image: MakeImage, t
     assert library.resolve("two:1").descriptor == first.descriptor
 
 
+def test_what_others_wrote_into_a_layout_stays(library: Library, make_image: MakeImage, layout: Path) -> None:
+    more = {"artifactType": "text/x", "urls": ["registry.example"], "platform": {"os.features": ["f"]}}
+    edit(layout, "index.json", lambda it: it["manifests"][0].update(more))
+    edit(layout, "index.json", lambda it: it.update(subject={"size": 1}, annotations={"a": "b"}))
+    before = json.loads((layout / "index.json").read_text())
+    write_folder(library, make_image({"a": b"2"}), layout, Reference.parse("two:1"))
+    after = json.loads((layout / "index.json").read_text())
+    assert after["manifests"].pop()["annotations"]["io.containerd.image.name"] == "docker.io/library/two:1"
+    assert after == before
+    edit(layout, "index.json", lambda it: it.update(annotations={"a": "\ud800"}))
+    with pytest.raises(ImageError, match="is no character that can be written"):
+        write_folder(library, make_image({"a": b"2"}), layout, NAME)
+
+
 def _write_one(root: str, folder: str, number: int) -> None:
     library = Library(Store.open(root))
     write_folder(library, library.resolve("example:1"), Path(folder), Reference.parse(f"x:{number}"))
@@ -145,9 +159,9 @@ def test_nothing_is_left_of_a_layout_that_failed(
     image = make_image({"a": b"a"}, {"b": b"b"})
     blob = library.blob(image.manifest.layers[1].digest)
     blob.write_bytes(b"x" * blob.stat().st_size)
-    with pytest.raises(VerificationError, match="the stored blob"):
+    with pytest.raises(VerificationError, match="the stored blob") as caught:
         write_folder(library, image, tmp_path / "x", NAME)
-    blob.unlink()
+    assert caught.value.hint == "pull, load or build the image again: the damaged file was removed"
     with pytest.raises(ImageError, match="is not whole: 1 of its 2 layers are not in the store"):
         write_folder(library, image, tmp_path / "x", NAME)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["store"]

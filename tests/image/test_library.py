@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,13 @@ def test_an_image_is_found_by_name_and_digest(library: Library, make_image: Make
         with pytest.raises(ImageError, match="there is no image") as caught:
             library.resolve(text)
         assert caught.value.hint
+
+
+@pytest.mark.parametrize("repository", ["library/a", "library/a/b", "a/b", "library/library"])
+def test_names_as_people_write_them_mean_the_same(repository: str) -> None:
+    name = Reference(registry="docker.io", repository=repository, tag="1")
+    assert Reference.parse(name.familiar) == name
+    assert ("library/" in name.familiar) is (repository == "library/a/b")
 
 
 def test_near_names_are_offered(library: Library, make_image: MakeImage) -> None:
@@ -126,9 +134,13 @@ def test_damage_is_noticed(library: Library, make_image: MakeImage) -> None:
     image = make_image(name="x")
     config = library.blob(image.manifest.config.digest)
     config.write_bytes(config.read_bytes().replace(b"tool", b"evil"))
-    with pytest.raises(VerificationError, match="the configuration of x:latest should have the digest"):
+    other = replace(image.manifest.layers[0], size=1)  # a wrong size does not remove the right bytes
+    with pytest.raises(VerificationError, match="should have 1 bytes"):
+        library.read(other, "the layer")
+    assert library.missing(image) == ()
+    with pytest.raises(VerificationError, match="the configuration of x:latest should have the digest") as it:
         library.resolve("x")
-    config.unlink()
+    assert it.value.hint == "pull, load or build the image again: the damaged file was removed"
     with pytest.raises(ImageError, match="is not in the store"):
         library.resolve("x")
 

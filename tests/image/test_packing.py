@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gzip
 import hashlib
 import io
@@ -18,12 +19,15 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from wardian.errors import HostError, ImageError, VerificationError, WardianError
 from wardian.image import decompress, pack
+from wardian.image.blob import Threads
 from wardian.image.compression import COMPRESSIONS, Compression
 from wardian.image.descriptor import CONFIG, LAYER_GZIP, LAYER_TAR, LAYER_ZSTD, MANIFEST, Descriptor, Digest
 from wardian.image.entry import Entry
@@ -427,6 +431,32 @@ def test_links_that_are_swapped_while_it_is_packed(store: Store, root: Path) -> 
         stop.set()
         swapping.join()
     assert outcomes == {"refused", "packed"}
+
+
+@pytest.mark.parametrize("place", ["wardian.image.blob.os.readv", "wardian.image.pack.hashlib.file_digest"])
+def test_a_source_that_cannot_be_read(root: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    """That is told of the file, and not of the disk that the layer is written to."""
+
+    def fail(*_: object) -> NoReturn:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    shutil.copy(root / "usr/share/two", root / "usr/share/twin")
+    rows = [(*attrgetter(*pack.FIELDS)(entry), {}) for entry in entries_of(root)]
+    task = pack.Task(str(root / "blob"), "none", True, (str(root),), rows)
+    monkeypatch.setattr(place, fail)
+    with pytest.raises(HostError, match=r"cannot read .*/usr/.*: Input/output error"):
+        pack._pack(task, Threads(1))
+
+
+def test_what_nobody_would_unpack_is_not_packed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "zeros").write_bytes(bytes(1 << 20))
+    rows = [(*attrgetter(*pack.FIELDS)(entry), {}) for entry in entries_of(root) if "zeros" in entry.path]
+    task = pack.Task(str(root / "blob"), "zstd", False, (str(root),), rows)
+    assert pack._pack(task, Threads(1))["tar_size"] > 1 << 20
+    monkeypatch.setattr(decompress, "_SLACK", 0)
+    with pytest.raises(ImageError, match="nearly all of them zeros") as caught:
+        pack._pack(task, Threads(1))
+    assert caught.value.hint
 
 
 def test_errors_of_one_layer_leave_the_others(store: Store, root: Path) -> None:

@@ -27,7 +27,7 @@ from wardian.image.descriptor import (
     mapping,
     string,
 )
-from wardian.image.found import Document, Found, deliver, parsed_name
+from wardian.image.found import Document, Documents, Found, deliver, parsed_name
 from wardian.image.layout import blob_path, documents, entry, require, write_members
 from wardian.image.manifest import Index, Manifest, encode, parse_configuration
 from wardian.system import disk
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 _TYPES = {"none": LAYER_TAR, "gzip": LAYER_GZIP, "zstd": LAYER_ZSTD}
 _MOST_IMAGES = 1000
 _CHECKED_EVERY = 64 << 20
+
+# The layers that have been verified, by the names of their files and their `diff_id`s: images share layers.
+_Layers = dict[tuple[str, Digest], Descriptor]
 
 
 def write_archive(
@@ -124,10 +127,11 @@ def read_archive(source: Source, library: Library) -> tuple[Found, ...]:
     if not isinstance(content, list) or not 0 < len(content) <= _MOST_IMAGES:
         raise ImageError(f"{what} names no images")
     found: list[Found] = []
-    made: list[Document] = []
+    made = Documents(source.what)
+    layers: _Layers = {}
     for item in content:
         image = mapping(item, f"an image of {what}")
-        manifest = _manifest(source, image, made)
+        manifest = _manifest(source, image, made, layers)
         tags = _words(image.get("RepoTags"), f"{what}: RepoTags")
         names = [name for name in map(parsed_name, tags) if name]
         found += [Found(descriptor=manifest, name=name) for name in names] or [Found(descriptor=manifest)]
@@ -135,7 +139,7 @@ def read_archive(source: Source, library: Library) -> tuple[Found, ...]:
     return tuple(found)
 
 
-def _manifest(source: Source, image: Any, made: list[Document]) -> Descriptor:
+def _manifest(source: Source, image: Any, made: Documents, known: _Layers) -> Descriptor:
     """Make a manifest of what `manifest.json` says of an image; what it stands for is added to `made`."""
     path = string(image.get("Config"), f"{source.what}: the name of a configuration")
     what = f"{source.what}: {path[:200]}"
@@ -149,11 +153,13 @@ def _manifest(source: Source, image: Any, made: list[Document]) -> Descriptor:
     paths = _words(image.get("Layers"), f"{source.what}: Layers")
     if len(paths) != len(diff_ids):
         raise ImageError(f"{what} is of {len(diff_ids)} layers, and manifest.json names {len(paths)}")
-    layers = tuple(_layer(source, layer, diff_id) for layer, diff_id in zip(paths, diff_ids, strict=True))
+    for key in zip(paths, diff_ids, strict=True):
+        if key not in known:
+            known[key] = _layer(source, *key)
+    layers = tuple(known[key] for key in zip(paths, diff_ids, strict=True))
     manifest = Manifest(config=Descriptor.of(data, CONFIG), layers=layers).encode()
-    made.append(Document(data=manifest, media_type=MANIFEST))
-    taken = tuple(zip(paths, layers, strict=True))
-    made.append(Document(data=data, media_type=CONFIG, layers=taken))
+    made.add(Document(data=manifest, media_type=MANIFEST))
+    made.add(Document(data=data, media_type=CONFIG, layers=tuple(zip(paths, layers, strict=True))))
     return Descriptor.of(manifest, MANIFEST)
 
 
@@ -171,7 +177,8 @@ def _layer(source: Source, path: str, diff_id: Digest) -> Descriptor:
 
     compression, stream = decompress.recognised(pieces())
     unpacked = hashlib.sha256()
-    for piece in decompress.decompressed(stream, compression, what, most=decompress.LARGEST):
+    most = decompress.bound(source.size(path))
+    for piece in decompress.decompressed(stream, compression, what, most=most):
         unpacked.update(piece)
     if unpacked.hexdigest() != diff_id.hex:
         raise VerificationError(

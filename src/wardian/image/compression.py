@@ -5,7 +5,7 @@ frames (RFC 8878, 3), which every decoder reads as one stream. So all cores work
 memory is needed, and how many cores there are never shows in the bytes. Ratio and speed are those of whole
 layers, within a hundredth: gzip's window is 32 KiB, zstd's at this level 2 MiB.
 
-It compresses pieces, in any thread; pack.py cuts and collects them, chunked.py writes zstd:chunked's table.
+It compresses pieces, in any thread; blob.py cuts and collects them, chunked.py writes zstd:chunked's table.
 """
 
 from __future__ import annotations

@@ -34,11 +34,11 @@ _MAGIC = (
 )
 _LONGEST_MAGIC = 8
 _FEED = 1 << 16
-# Bytes of tar that a byte of blob can hold: 1032 is deflate's own bound, 32768 zstd's (a block of 128 KiB in
-# 4 bytes) and about that of the others. A large file of zeros does reach it: what needs more is a bomb.
-_RATIOS = {"none": 1, "gzip": 1100}
-_RATIO = 33_000
-_SLACK = 64 << 20
+# Bytes of tar that a layer may hold for each byte of its blob, and beside those. Files become some 3 to 20
+# times smaller, but zeros 1000 times by gzip and 30,000 times by zstd, and a database's file may have many of
+# them. What is allowed takes a minute to read, and no disk, since zeros become holes.
+_RATIO = 100
+_SLACK = 64 << 30
 LARGEST = 1 << 40  # bytes of a layer's tar: none of any image in use comes near it
 _XZ_MEMORY = 256 << 20  # `xz -9` needs 65 MiB; a header may ask for 4 GiB
 
@@ -102,9 +102,9 @@ def stored_compression(path: Path, what: str) -> str:
     return recognised(read(path, what))[0]
 
 
-def bound(size: int, compression: str) -> int:
+def bound(size: int) -> int:
     """How many bytes of tar a layer's blob of `size` bytes may hold; what holds more is there to harm."""
-    return min(size * _RATIOS.get(compression, _RATIO) + _SLACK, LARGEST)
+    return min(size * _RATIO + _SLACK, LARGEST)
 
 
 def decompressed(
@@ -137,26 +137,44 @@ def load(compressions: Iterable[str]) -> None:
 def layer(
     path: Path, descriptor: Descriptor, diff_id: Digest, what: str, *, most: int = LARGEST
 ) -> Iterator[bytes]:
-    """The tar of the layer whose blob is at `path`; who has read it to its end knows that all is right.
+    """The tar of the layer that is stored at `path`; who has read it to its end knows that all is right.
 
     How it is compressed is seen from its bytes, as engines do: media types are often wrong. It holds at most
     `most` bytes, and no more than `bound` allows.
 
     Raises VerificationError where the blob's or the tar's digest is another, ImageError as `decompressed`
-    does, and where the blob cannot be read.
+    does, and where the blob cannot be read. A blob of another digest is removed.
     """
     packed, unpacked = hashlib.sha256(), hashlib.sha256()
     compression, stored = recognised(_hashed(read(path, what), packed))
-    most = min(most, bound(descriptor.size, compression))
+    most = min(most, bound(descriptor.size))
     try:
         for piece in decompressed(stored, compression, what, most=most):
             unpacked.update(piece)
             yield piece
     except ImageError:
-        _check(what, descriptor.digest, _digest(path, what))  # if its bytes are others, that is why
+        check_stored(path, descriptor.digest, what)  # if its bytes are others, that is why
         raise
-    _check(what, descriptor.digest, packed.hexdigest())
-    _check(f"{what}, unpacked,", diff_id, unpacked.hexdigest())
+    check_stored(path, descriptor.digest, what, packed.hexdigest())
+    if diff_id.hex != unpacked.hexdigest():
+        raise VerificationError(_other(f"{what}, unpacked,", diff_id, unpacked.hexdigest()))
+
+
+def check_stored(path: Path, digest: Digest, what: str, found: str = "") -> None:
+    """Whether a stored blob's bytes have that digest; `found` is what they have, where it is known.
+
+    Raises VerificationError for others, and removes them: they would be taken for the blob when it is pulled
+    or loaded again. Raises ImageError where it cannot be read.
+    """
+    found = found or _digest(path, what)
+    if found == digest.hex:
+        return
+    with contextlib.suppress(OSError):
+        path.unlink()
+    raise VerificationError(
+        _other(what, digest, found),
+        hint="pull, load or build the image again: the damaged file was removed",
+    )
 
 
 def read(path: Path, what: str) -> Iterator[bytes]:
@@ -212,9 +230,8 @@ def _digest(path: Path, what: str) -> str:
     return digest.hexdigest()
 
 
-def _check(what: str, expected: Digest, found: str) -> None:
-    if expected.hex != found:
-        raise VerificationError(f"{what} should have the digest {expected} and has sha256:{found}")
+def _other(what: str, expected: Digest, found: str) -> str:
+    return f"{what} should have the digest {expected} and has sha256:{found}"
 
 
 def _guarded(pieces: Iterable[bytes], compression: str, what: str) -> Iterator[bytes]:

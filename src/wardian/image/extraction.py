@@ -22,6 +22,7 @@ from wardian.image import members
 from wardian.image.ahead import Ahead
 from wardian.system import disk, files
 
+_WHAT = "the layer"  # in errors
 _PIECE = 1 << 20
 _WHITEOUT, _OPAQUE, _RESERVED = ".wh.", ".wh..wh..opq", ".wh..wh."
 _OPAQUE_ATTRIBUTE = "user.overlay.opaque"
@@ -52,27 +53,19 @@ class Extracted:
             self.examples.append(path)
 
 
-def extract(stream: Ahead) -> Extracted:
-    """Extract the archive into `/`; raises ImageError, OSError, and what tarfile raises for damaged ones."""
+def extract(stream: Ahead, largest: int) -> Extracted:
+    """Extract the archive, which has up to `largest` bytes, into `/`.
+
+    Raises ImageError, OSError, and what tarfile raises for damaged ones.
+    """
     extraction = _Extraction()
     with members.open_archive(stream) as archive:
-        for member in members.each(archive, "it"):
+        for member in members.each(archive, _WHAT):
+            if archive.offset > largest:  # where the next one begins: no need to read so far
+                raise ImageError(f"it unpacks to more than {largest} bytes")
             extraction.place(archive, member)
     extraction.finish()
     return extraction.found
-
-
-def _clean(name: str) -> str:
-    """A member's path without a slash at its ends, `` for the root; raises ImageError for one outside."""
-    parts: list[str] = []
-    for part in name.split("/"):
-        if part == "..":
-            if not parts:
-                raise ImageError(f"its member {name[:200]!r} leads out of the layer")
-            parts.pop()
-        elif part not in ("", "."):
-            parts.append(part)
-    return "/".join(parts)
 
 
 class _Extraction:
@@ -86,7 +79,7 @@ class _Extraction:
 
     def place(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
         """Make what one member says."""
-        name = _clean(member.name)
+        name = members.clean(member.name, _WHAT)
         parent, _, last = name.rpartition("/")
         if last == _OPAQUE:
             self._make_opaque(parent)
@@ -175,7 +168,7 @@ class _Extraction:
         self._times[path] = _time(member)
 
     def _target(self, member: tarfile.TarInfo) -> str:
-        return f"/{_clean(member.linkname)}"
+        return f"/{members.clean(member.linkname, _WHAT)}"
 
     def _link(self, member: tarfile.TarInfo, path: str) -> None:
         target = self._target(member)
@@ -221,7 +214,8 @@ class _Extraction:
 def _areas(member: tarfile.TarInfo) -> list[tuple[int, int]]:
     """Where a file's data go: offset and size of each area, in the archive's order."""
     sparse: Any = member.sparse  # offsets and sizes, or None
-    areas: list[tuple[int, int]] = [(0, member.size)] if sparse is None else list(sparse)
+    # An old header has room for four areas, and zeros where it has fewer.
+    areas = [(0, member.size)] if sparse is None else [area for area in sparse if any(area)]
     end = 0
     for offset, size in areas:
         if size < 0 or offset < end or offset + size > member.size:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from wardian.errors import ImageError
-from wardian.image.descriptor import Descriptor, mapping
+from wardian.image.descriptor import Descriptor, Digest, mapping
 from wardian.image.layout import IMAGE_NAME, REF_NAME, blob_path
 from wardian.image.library import check, is_image, match
 from wardian.image.manifest import Index, Manifest, parse_configuration, parse_manifest
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
 _MOST_IMAGES = 1000
+_MOST_BYTES = 64 << 20  # of all documents, which are held in memory; an image's have some 20 KiB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +68,10 @@ def read_layout(source: Source, library: Library) -> tuple[Found, ...]:
     entries = [item for item in read_index(source).manifests if is_image(item)]
     if not entries:
         raise ImageError(f"{source.what} has no image in it")
-    deliver(source, library, [document for item in entries for document in _documents(source, item)])
+    documents = Documents(source.what)
+    for item in entries:
+        _collect(source, item, documents)
+    deliver(source, library, documents)
     return tuple(_found(item) for item in entries)
 
 
@@ -80,7 +84,35 @@ class Document:
     layers: tuple[tuple[str, Descriptor], ...] = ()
 
 
-def deliver(source: Source, library: Library, documents: Sequence[Document]) -> None:
+class Documents:
+    """The documents of one archive or layout, which errors call `what`: each once, and all bounded."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._bytes = 0
+        self._found: dict[tuple[Digest, str], Document] = {}
+
+    def __iter__(self) -> Iterator[Document]:
+        return iter(self._found.values())
+
+    def has(self, item: Descriptor) -> bool:
+        """Whether the document is there already."""
+        return (item.digest, item.media_type) in self._found
+
+    def add(self, document: Document) -> None:
+        """Add a document; raises ImageError where there are too many."""
+        item = Descriptor.of(document.data, document.media_type)
+        if self.has(item):
+            return
+        self._bytes += item.size
+        if self._bytes > _MOST_BYTES:
+            raise ImageError(
+                f"{self._what} has manifests and configurations of more than {_MOST_BYTES} bytes"
+            )
+        self._found[item.digest, item.media_type] = document
+
+
+def deliver(source: Source, library: Library, documents: Documents) -> None:
     """Put documents and layers into the store; raises ImageError, where a layer is missing, before that.
 
     Raises VerificationError for a layer of other bytes.
@@ -96,20 +128,25 @@ def deliver(source: Source, library: Library, documents: Sequence[Document]) -> 
         source.deliver(name, layer, library)
 
 
-def _documents(source: Source, item: Descriptor, *, inner: bool = False) -> list[Document]:
+def _collect(source: Source, item: Descriptor, documents: Documents, *, inner: bool = False) -> None:
+    """Add a manifest or an index, and what it names, to `documents`."""
+    if documents.has(item):
+        return
     what = f"{source.what}: the manifest {item.digest}"
     data = _verified(source, item, what)
     parsed = parse_manifest(data, what, media_type=item.media_type)
-    document = Document(data=data, media_type=item.media_type)
+    documents.add(Document(data=data, media_type=item.media_type))
     if isinstance(parsed, Manifest):
-        return [document, _configuration(source, parsed, what)]
+        documents.add(_configuration(source, parsed, what))
+        return
     if inner:
         raise ImageError(f"{what} is an index of indexes, which are not read")
     # Of an index for several platforms often only some images are there.
     there = [child for child in parsed.manifests if is_image(child) and source.has(blob_path(child))]
     if not there:
         raise ImageError(f"{source.what} has none of the images that its index {item.digest} names")
-    return [document, *(found for child in there for found in _documents(source, child, inner=True))]
+    for child in there:
+        _collect(source, child, documents, inner=True)
 
 
 def _configuration(source: Source, manifest: Manifest, what: str) -> Document:

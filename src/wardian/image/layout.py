@@ -9,19 +9,21 @@ import contextlib
 import errno
 import fcntl
 import hashlib
+import json
 import os
 import secrets
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING
 
-from wardian.errors import HostError, ImageError
+from wardian.errors import HostError, ImageError, VerificationError
 from wardian.image import tar
+from wardian.image.decompress import check_stored
 from wardian.image.decompress import read as read_file
 from wardian.image.descriptor import Descriptor, Digest
 from wardian.image.entry import Entry
 from wardian.image.library import match
-from wardian.image.manifest import Index
+from wardian.image.manifest import LARGEST, Index, encode
 from wardian.system import files
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from wardian.image.library import Library, StoredImage
     from wardian.image.reference import Reference
+    from wardian.image.source import FolderSource
 
 REF_NAME = "org.opencontainers.image.ref.name"  # annotations.md: here the tag, as Docker has it
 IMAGE_NAME = "io.containerd.image.name"  # containerd's and Docker's: the whole name
@@ -46,17 +49,15 @@ def write_folder(library: Library, image: StoredImage, folder: Path, name: Refer
         return
     check_folder(folder)
     with _held(folder):
-        old = _index_of(folder)
-        mine = entry(image, name)
-        others = tuple(other for other in old.manifests if not _replaces(mine, other))
-        _fill_folder(library, image, folder, replace(old, manifests=(*others, mine)))
+        named = {"oci-layout": _LAYOUT, "index.json": _with_entry(folder, entry(image, name))}
+        _fill_folder(library, image, folder, named)
 
 
 def _make_folder(library: Library, image: StoredImage, folder: Path, name: Reference | None) -> bool:
     """Write a new layout; False where another process has come first."""
     new = folder.with_name(f"{folder.name}.{secrets.token_hex(6)}.tmp")
     try:
-        _fill_folder(library, image, new, Index(manifests=(entry(image, name),)))
+        _fill_folder(library, image, new, documents(Index(manifests=(entry(image, name),))))
         with _writing(folder):
             try:
                 os.rename(new, folder)
@@ -85,7 +86,9 @@ def _held(folder: Path) -> Iterator[None]:
 def check_folder(folder: Path) -> None:
     """Raise ImageError where something is at `folder` that is no layout."""
     if os.path.lexists(folder):
-        _index_of(folder)
+        from wardian.image.found import read_index
+
+        read_index(_source(folder))
 
 
 def write_tar(library: Library, image: StoredImage, file: IO[bytes], name: Reference | None) -> None:
@@ -156,7 +159,10 @@ def blob_path(descriptor: Descriptor) -> str:
 
 
 def verified(library: Library, descriptor: Descriptor) -> Iterator[bytes]:
-    """A stored blob's bytes; at their end raises VerificationError if they were not what they should be."""
+    """A stored blob's bytes; at their end raises VerificationError if they were not what they should be.
+
+    A blob of another digest is removed.
+    """
     what, digest, size = f"the stored blob {descriptor.digest}", hashlib.sha256(), 0
     for piece in read_file(library.blob(descriptor.digest), what):
         size += len(piece)
@@ -164,21 +170,25 @@ def verified(library: Library, descriptor: Descriptor) -> Iterator[bytes]:
             digest.update(piece)
             yield piece
     found = Digest(f"sha256:{digest.hexdigest()}")
-    match(replace(descriptor, digest=found, size=size), descriptor, what)
+    try:
+        match(replace(descriptor, digest=found, size=size), descriptor, what)
+    except VerificationError:
+        check_stored(library.blob(descriptor.digest), descriptor.digest, what)
+        raise
 
 
 def _member(path: str, size: int) -> bytes:
     return tar.header(Entry(path=path, kind="file", mode=0o644, mtime=0, size=size))
 
 
-def _fill_folder(library: Library, image: StoredImage, folder: Path, index: Index) -> None:
+def _fill_folder(library: Library, image: StoredImage, folder: Path, named: Mapping[str, bytes]) -> None:
     """Write the blobs, then what names them: readers never see a name without its blobs."""
     with _writing(folder):
         for part in (folder, folder / "blobs", folder / "blobs/sha256"):
             part.mkdir(exist_ok=True)
         for descriptor in blobs(image):
             _copy_blob(library, descriptor, folder / blob_path(descriptor))
-    for path, data in documents(index).items():
+    for path, data in named.items():
         files.write_atomic(folder / path, data)
 
 
@@ -217,8 +227,7 @@ def _writing(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _index_of(folder: Path) -> Index:
-    from wardian.image.found import read_index
+def _source(folder: Path) -> FolderSource:
     from wardian.image.source import FolderSource
 
     source = FolderSource(folder)
@@ -226,7 +235,22 @@ def _index_of(folder: Path) -> Index:
         raise ImageError(
             f"{folder} is there, and is no OCI layout", hint="name a folder that is not there yet"
         )
-    return read_index(source)
+    return source
+
+
+def _with_entry(folder: Path, mine: Descriptor) -> bytes:
+    """The layout's index with an entry more: the JSON itself, of which not all is read here."""
+    from wardian.image.found import read_index
+
+    source = _source(folder)
+    index = read_index(source)
+    content = json.loads(source.document("index.json"))
+    both = zip(index.manifests, content["manifests"], strict=True)
+    content["manifests"] = [raw for other, raw in both if not _replaces(mine, other)] + [mine.as_json()]
+    data = encode(content)
+    if len(data) > LARGEST:
+        raise ImageError(f"the index of {folder} would have more than {LARGEST} bytes")
+    return data
 
 
 def _replaces(mine: Descriptor, other: Descriptor) -> bool:

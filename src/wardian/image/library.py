@@ -132,7 +132,8 @@ class Library:
     def read(self, descriptor: Descriptor, what: str) -> bytes:
         """A manifest's or a configuration's bytes.
 
-        Raises ImageError where it is not there or too large to be one, VerificationError for other bytes.
+        Raises ImageError where it is not there or too large to be one, VerificationError for other bytes:
+        those of another digest are removed.
         """
         if descriptor.size > LARGEST:
             raise ImageError(f"{what} has {descriptor.size} bytes; such a document has at most {LARGEST}")
@@ -144,7 +145,13 @@ class Library:
                 f"{what} ({descriptor.digest}) is not in the store: {error.strerror}",
                 hint="pull, load or build the image again",
             ) from error
-        match(Descriptor.of(data, descriptor.media_type), descriptor, what)
+        try:
+            match(Descriptor.of(data, descriptor.media_type), descriptor, what)
+        except VerificationError:
+            from wardian.image.decompress import check_stored
+
+            check_stored(self.blob(descriptor.digest), descriptor.digest, what)
+            raise
         return data
 
     # images

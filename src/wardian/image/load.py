@@ -5,6 +5,8 @@ It names what it finds: as it is named there, else after the file.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import re
 from collections.abc import Iterator
@@ -46,11 +48,14 @@ def load(library: Library, place: Path, progress: Progress) -> tuple[Kept, ...]:
 
 def load_stream(library: Library, file: IO[bytes], what: str, progress: Progress) -> tuple[Kept, ...]:
     """Load an archive that is read once, from its beginning to its end; errors call it `what`."""
-    size = os.fstat(file.fileno()).st_size or None
+    size = None
+    with contextlib.suppress(io.UnsupportedOperation):  # not every file is one of the system's
+        size = os.fstat(file.fileno()).st_size or None
     with library.store.temporary() as folder, progress.step(f"loading {what}", total=size, unit="B") as step:
         compression, stream = decompress.recognised(_pieces(file, what, step))
         source = StagedSource(what)
-        source.stage(decompress.decompressed(stream, compression, what), folder)
+        stream = decompress.decompressed(stream, compression, what, most=decompress.LARGEST)
+        source.stage(stream, folder)
         return _keep(library, _read(source, library), Path(what).name)
 
 

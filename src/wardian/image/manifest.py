@@ -194,8 +194,16 @@ class Configuration:
 
 
 def encode(value: object) -> bytes:
-    """JSON without white space, members in the order they are given."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    """JSON without white space, members in the order they are given.
+
+    Raises ImageError for half characters, which others' JSON may hold and UTF-8 may not.
+    """
+    try:
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ImageError(
+            f"{error.object[error.start : error.end]!r} is no character that can be written"
+        ) from error
 
 
 def parse_manifest(data: bytes, what: str, media_type: str = "") -> Manifest | Index:

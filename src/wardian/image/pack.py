@@ -28,8 +28,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, NoReturn
 
-from wardian.errors import HostError, VerificationError, WardianError
-from wardian.image import blob, chunked, tar, twins
+from wardian.errors import HostError, ImageError, VerificationError, WardianError
+from wardian.image import blob, chunked, decompress, tar, twins
 from wardian.image.compression import Compression
 from wardian.image.entry import Entry
 from wardian.system import confined
@@ -120,7 +120,13 @@ def _pack(task: Task, threads: blob.Threads) -> Mapping[str, Any]:
             target.member(entry, tar.header(entry))
             if entry.kind == "file":
                 files.add(target, entry)
-        return asdict(target.finish())
+        made = target.finish()
+        if made.tar_size > decompress.bound(made.size):
+            raise ImageError(
+                f"its files have {made.tar_size} bytes, nearly all of them zeros: nobody would unpack it",
+                hint="leave the largest files out, by `exclude` of [image] or .dockerignore",
+            )
+        return asdict(made)
 
 
 def _open_root(path: str, stack: ExitStack) -> int:
@@ -165,15 +171,27 @@ class _Files:
             target.content(len(entry.data), blob.reader(entry.data))
             return
         with self._opened(entry) as (descriptor, path):
+            read = blob.file_reader(descriptor)
+
+            def fill(view: memoryview) -> int:
+                try:
+                    return read(view)
+                except OSError as error:  # of this file, and not of the blob
+                    raise _unreadable(path, error) from error
+
             try:
-                target.content(entry.size, blob.file_reader(descriptor))
+                target.content(entry.size, fill)
             except blob.ChangedError as error:
                 raise _changed(f"{path} was written to while it was read") from error
 
     def digest(self, entry: Entry) -> bytes:
         """The hash of a file's content."""
-        with self._opened(entry) as (descriptor, _), open(descriptor, "rb", closefd=False) as file:
-            return hashlib.file_digest(file, hashlib.sha256).digest()
+        with self._opened(entry) as (descriptor, path):
+            try:
+                with open(descriptor, "rb", closefd=False) as file:
+                    return hashlib.file_digest(file, hashlib.sha256).digest()
+            except OSError as error:
+                raise _unreadable(path, error) from error
 
     @contextmanager
     def _opened(self, entry: Entry) -> Iterator[tuple[int, str]]:

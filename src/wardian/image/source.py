@@ -1,6 +1,6 @@
 """The files of an image that lies outside the store, as a folder or a tar archive: hostile, and bounded.
 
-It knows neither layouts nor archives, only files by name; layout.py and archive.py read them.
+It knows neither layouts nor archives, only files by name; found.py and archive.py read them.
 """
 
 from __future__ import annotations
@@ -39,6 +39,9 @@ class Source(Protocol):
     def has(self, name: str) -> bool:
         """Whether there is a file of that name."""
 
+    def size(self, name: str) -> int:
+        """A file's bytes; raises ImageError where it is not there."""
+
     def document(self, name: str) -> bytes:
         """A file of JSON; raises ImageError where it is not there or too large to be one."""
 
@@ -66,6 +69,13 @@ class FolderSource:
             return stat.S_ISREG(self._path(name).lstat().st_mode)
         except OSError:
             return False
+
+    def size(self, name: str) -> int:
+        """A file's bytes; raises ImageError where it is not there."""
+        try:
+            return self._path(name).lstat().st_size
+        except OSError as error:
+            raise ImageError(f"{self.what}: {name} cannot be read: {error.strerror}") from error
 
     def document(self, name: str) -> bytes:
         """A file of JSON; raises ImageError where it is not there or too large to be one."""
@@ -107,6 +117,10 @@ class StagedSource:
     def has(self, name: str) -> bool:
         """Whether there was a regular file of that name."""
         return name in self._files
+
+    def size(self, name: str) -> int:
+        """A file's bytes; raises ImageError where it is not there."""
+        return self._find(name)[1].size
 
     def document(self, name: str) -> bytes:
         """A file of JSON; raises ImageError where it is not there or too large to be one."""

@@ -18,7 +18,7 @@ import os
 import resource
 import signal
 import sys
-from errno import EDQUOT, ENOSPC
+from errno import EACCES, EDQUOT, EIO, EMFILE, ENFILE, ENOMEM, ENOSPC, EOPNOTSUPP, EPERM, EROFS, ESTALE
 
 from wardian.errors import HostError, WardianError
 from wardian.image import extraction
@@ -30,9 +30,14 @@ LINE = 4 + 1 + 64 + 1 + 5 + 1 + 16 + 1  # number, blob's digest, compression, mo
 COMPRESSIONS = ("none", "gzip", "zstd", "xz", "bzip2")
 _PIECE = 1 << 20
 _GLANCE = 1.0  # seconds between two looks at whether the driver lives
-_LONGEST_ERROR = 400  # characters, each 6 bytes at most: a pipe takes up to 4096 in one piece
+_LONGEST_ERROR = 300  # characters, each 12 bytes at most: a pipe takes up to 4096 in one piece
 # Headers decide how much tarfile reads at once. An honest layer needs a tenth of it.
 _MEMORY = 1 << 30
+# What failed for the host's sake: a layer's own folder is ours, on a file system that takes its attributes.
+_KINDS = {
+    **dict.fromkeys((ENOSPC, EDQUOT), "full"),
+    **dict.fromkeys((EACCES, EIO, EMFILE, ENFILE, ENOMEM, EOPNOTSUPP, EPERM, EROFS, ESTALE), "host"),
+}
 
 
 def task(number: int, digest: str, compression: str, largest: int) -> bytes:
@@ -101,9 +106,8 @@ def _serve(content_fd: int, work_fd: int) -> None:
         try:
             answer |= _unpack(content_fd, work_fd, number, digest, compression, int(largest))
         except OSError as error:
-            kind = "full" if error.errno in (ENOSPC, EDQUOT) else ""
             where = f"{error.filename!r}: " if error.filename else ""  # a hostile name stays quoted
-            answer |= {"error": f"{where}{error.strerror}", "kind": kind}
+            answer |= {"error": f"{where}{error.strerror}", "kind": _KINDS.get(error.errno or 0, "")}
         except MemoryError:
             answer["error"] = "its headers need more memory than any layer's"
         except HostError as error:
@@ -130,7 +134,7 @@ def _unpack(
     with os.fdopen(descriptor, "rb", buffering=0) as file:
         stored = iter(lambda: file.read(_PIECE), b"")
         with Ahead(decompressed(stored, compression, "it", most=largest)) as ahead:
-            found = extraction.extract(ahead)
+            found = extraction.extract(ahead, largest)
             ahead.drain()
     return {
         "diff_id": f"sha256:{ahead.digest.hexdigest()}",

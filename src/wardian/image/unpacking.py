@@ -101,7 +101,7 @@ class Unpacking:
             (self._folder / str(number) / "root").mkdir(parents=True)
             (self._folder / str(number) / "root").chmod(0o755)
             self._waiting[number] = layer
-            largest = bound(descriptor.size, compression)
+            largest = bound(descriptor.size)
             self._send(unpack.task(number, descriptor.digest.hex, compression, largest))
 
     def join(self) -> None:
@@ -196,6 +196,8 @@ class Unpacking:
         message = f"cannot unpack layer {layer.blob} of {self._what}: {reason}"
         if kind == "full":
             return HostError(message, hint="free some space, for example by `wardian prune`, and try again")
+        if kind == "host":
+            return HostError(message, hint="run `wardian doctor`")
         if _is_damaged(self._store.content(layer.blob.hex), layer.blob):
             self._store.content(layer.blob.hex).unlink(missing_ok=True)
             return VerificationError(
