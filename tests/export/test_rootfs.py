@@ -23,6 +23,7 @@ from wardian.image.reference import Reference
 from wardian.store.store import Store
 from wardian.system.progress import Silent
 
+LONG = f"{'n' * 200}/" * 12
 Member = tuple[str | tarfile.TarInfo, bytes]
 
 
@@ -138,13 +139,15 @@ def test_owners_modes_times_and_attributes(library: Library) -> None:
     capability = "\x01\0\0\x02\0 \0\0\0\0\0\0\0\0\0\0\0\0\0\0"
     info.pax_headers = {"SCHILY.xattr.security.capability": capability, "SCHILY.xattr.user.x": "\udcff="}
     device = member("dev/null", tarfile.CHRTYPE, devmajor=1, devminor=3, mode=0o666)
+    moved = member("up/" + "n" * 100, tarfile.CHRTYPE, devmajor=1, devminor=3)
     long = "é" * 100 + "/" + "n" * 200
     data = merge(
         library,
         [(info, b"text"), (device, b""), (member("pipe", tarfile.FIFOTYPE, mode=0o600), b""), (long, b"x")],
-        [("bin/", b"")],
+        [("bin/", b""), link("up", "dev"), (moved, b"")],
     )
     found = read(data)
+    assert "dev/" + "n" * 100 in found
     ping = found["bin/ping"]
     assert (ping.mode, ping.uid, ping.gid, ping.mtime) == (0o4755, 7, 3_000_000, 1_000_000_000)
     assert ping.pax_headers["SCHILY.xattr.security.capability"] == capability
@@ -162,7 +165,8 @@ def test_owners_modes_times_and_attributes(library: Library) -> None:
         ([[link("a", "b", tarfile.LNKTYPE)]], "is a hard link to 'b', which is not there"),
         ([[("b/", b""), link("a", "b", tarfile.LNKTYPE)]], "which is a folder"),
         ([[link("a", "b"), link("b", "a"), ("a/x", b"")]], "links lead in a circle"),
-        ([[("a/" * 3000 + "x", b"")]], "is too deep"),
+        ([[("a/" * 3000 + "x", b"")]], "has a name of more than 4096 characters"),
+        ([[(LONG, b""), link("l", LONG), (f"l/{LONG}", b"")]], "is too deep"),
     ],
 )
 def test_layers_that_cannot_be_merged(library: Library, layers: list[list[Member]], error: str) -> None:
@@ -250,4 +254,13 @@ def test_members_of_all_layers_are_counted(library: Library, monkeypatch: pytest
     merge(library, [("a", b""), ("b", b"")], [("a", b""), ("b", b"")])
     for layers in ([[("a", b""), ("b", b"")], [("a", b""), ("b", b""), ("c", b"")]], [[("a/b/c/d/e", b"")]]):
         with pytest.raises(ImageError, match="has more than 4 members in its layers"):
+            merge(library, *layers)
+
+
+def test_characters_of_all_paths_are_counted(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wardian.export.merged._MOST_CHARACTERS", 2000)
+    merge(library, [("a" * 200, b""), link("b", "b" * 200)], [("a" * 200, b"")])
+    shortened = [("a/" * 100, b""), link("l", "a/" * 100), *((f"l/{number}", b"") for number in range(9))]
+    for layers in ([[("a" * 200, b"")]] * 6, [[link("b", "b" * 200)]] * 6, [shortened]):
+        with pytest.raises(ImageError, match="has paths and attributes of more than 2000 characters"):
             merge(library, *layers)

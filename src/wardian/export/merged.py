@@ -21,7 +21,8 @@ Place = tuple[int, int]
 _RESERVED = ".wh..wh."  # what AUFS kept for itself
 _ATTRIBUTE = "SCHILY.xattr."  # layer.md has extended attributes in these pax records
 _MOST_LINKS = 40  # as the kernel counts them (path_resolution(7))
-_MOST_FOLDERS = 2048  # deep: PATH_MAX allows no more
+_LONGEST = 4096  # characters of a folder's path, wherever links led: PATH_MAX allows no more bytes
+_MOST_CHARACTERS = 1 << 30  # of names and attributes, and of whole paths: all are in memory at once
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,11 +50,15 @@ class Merged:
         self._what = what
         self._root = _folder(0)
         self._count = 0
+        self._characters = 0
 
     def add(self, layer: int, members: Members) -> None:
         """Put a layer on top; raises ImageError for members that cannot be."""
         for number, member in enumerate(members):
             self._add_one()
+            attributes = sum(map(len, member.pax_headers.values()))
+            self._characters += len(member.name) + len(member.linkname) + attributes
+            self._check_characters(self._characters)
             path = clean(member.name, self._what)
             parent, _, name = path.rpartition("/")
             if name == tar.OPAQUE:
@@ -69,13 +74,25 @@ class Merged:
                 self._place(self._open(parent, layer), name, member, (layer, number))
 
     def walk(self) -> Iterator[tuple[str, Node]]:
-        """All paths, folders before what is in them, in the order of their names; the root is empty."""
-        pending = [("", self._root)]
+        """All paths, folders before what is in them, in the order of their names; the root is empty.
+
+        Raises ImageError where they are too long altogether.
+        """
+        pending, characters = [("", self._root)], 0
         while pending:
             path, node = pending.pop()
             yield path, node
             for name, child in sorted((node.children or {}).items(), reverse=True):
-                pending.append((f"{path}/{name}" if path else name, child))
+                inner = f"{path}/{name}" if path else name
+                characters += len(inner)
+                self._check_characters(characters)
+                pending.append((inner, child))
+
+    def _check_characters(self, number: int) -> None:
+        if number > _MOST_CHARACTERS:
+            raise ImageError(
+                f"{self._what} has paths and attributes of more than {_MOST_CHARACTERS} characters"
+            )
 
     def _place(self, folder: Node, name: str, member: tarfile.TarInfo, place: Place) -> None:
         children = _children(folder)
@@ -124,7 +141,7 @@ class Merged:
 
     def _walk(self, path: str, layer: int | None) -> Node:
         """Go to a folder through links, none of which leads above the root."""
-        way = [self._root]
+        way = [(self._root, 0)]
         pending = path.split("/")[::-1] if path else []
         links = 0
         while pending:
@@ -134,7 +151,8 @@ class Merged:
             if name == "..":
                 way = way[:-1] or way
                 continue
-            child = _children(way[-1]).get(name)
+            folder, length = way[-1]
+            child = _children(folder).get(name)
             if child and child.target is not None:
                 links += 1
                 if links > _MOST_LINKS:
@@ -143,15 +161,16 @@ class Merged:
                     way = way[:1]
                 pending += child.target.split("/")[::-1]
                 continue
+            length += len(name) + 1
+            if length > _LONGEST:
+                raise ImageError(f"{self._what}: {path[:200]!r} is too deep")
             if child is None or child.children is None:
                 if layer is None:
                     raise _MissingError
                 self._add_one()
-                child = _children(way[-1])[name] = _folder(layer)
-            way.append(child)
-            if len(way) > _MOST_FOLDERS:
-                raise ImageError(f"{self._what}: {path[:200]!r} is too deep")
-        return way[-1]
+                child = _children(folder)[name] = _folder(layer)
+            way.append((child, length))
+        return way[-1][0]
 
     def _add_one(self) -> None:
         """Count a member, or a folder that one implies: each takes memory, whatever layer it is of."""

@@ -95,6 +95,8 @@ def _header(path: str, node: Node) -> bytes:
     if isinstance(node.entry, Entry):
         return tar.header(replace(node.entry, path=path))
     node.entry.name = path
+    records = node.entry.pax_headers.items()
+    node.entry.pax_headers = {key: value for key, value in records if key != "path"}  # it wins over `name`
     return node.entry.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
 
 
