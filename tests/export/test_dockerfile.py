@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -11,11 +12,12 @@ from pathlib import Path
 
 import pytest
 from tests.export.project import AMD64, ARM64, MANAGED, lock, source, wheel
+from tests.images import store_image
 
 from wardian.errors import HostError, ImageError
+from wardian.export import dockerfile
 from wardian.export.base import default_base, pinned_base
 from wardian.export.dockerfile import dockerfile_files, write_dockerfile
-from wardian.image.descriptor import INDEX, Descriptor
 from wardian.image.entry import Entry
 from wardian.image.library import Library
 from wardian.image.reference import Reference
@@ -152,12 +154,20 @@ def test_the_short_one(tmp_path: Path) -> None:
     assert "snapshot" not in files["Dockerfile"].lower()
     made = source(tmp_path / "project", SPEC, lock(interpreter=MANAGED))
     assert "FROM python:3.12.9-slim-trixie\n" in dockerfile_files(made, simple=True)["Dockerfile"]
+    given = dockerfile_files(replace(made, base="example.org/python:3.12"), simple=True)["Dockerfile"]
+    assert "# The base has to bring Python 3.12.9.\n" in given
+    assert "FROM example.org/python:3.12\n" in given
 
 
 def test_a_line_break_cannot_be_said(tmp_path: Path) -> None:
     made = source(tmp_path / "project", '[env]\nA = "b\\nRUN evil"')
     with pytest.raises(ImageError, match="A holds a line break, which ENV of a Dockerfile cannot say"):
         dockerfile_files(made)
+
+
+def test_a_working_directory_with_quotes(tmp_path: Path) -> None:
+    made = source(tmp_path / "project", '[image]\nworkdir = "/work/it\'s"\n')
+    assert "WORKDIR /work/it\\'s\n" in dockerfile_files(made)["Dockerfile"]
 
 
 @pytest.mark.parametrize("base", ["a b", "debian:trixie\nRUN evil", "$(evil)"])
@@ -169,14 +179,20 @@ def test_a_base_that_is_no_reference(tmp_path: Path, base: str) -> None:
 def test_a_base_is_pinned_where_its_digest_is_known(tmp_path: Path) -> None:
     library = Library(Store.open(tmp_path / "store"))
     spec = source(tmp_path / "project").spec
-    assert pinned_base(library, spec) == ""
-    descriptor = Descriptor.of(b"{}", INDEX)
-    library.keep(Reference.parse(default_base(spec)), descriptor, origin="tagged")
-    assert pinned_base(library, spec) == ""
-    library.keep(Reference.parse(default_base(spec)), descriptor, origin="pulled")
-    pinned = pinned_base(library, spec)
-    assert pinned == f"debian:trixie-slim@{descriptor.digest}"
+    name = Reference.parse(default_base(spec))
+    assert pinned_base(library, spec, [AMD64]) == ""
+    image = store_image(library, name="", architecture="amd64")
+    library.keep(name, image.descriptor, origin="tagged")
+    assert pinned_base(library, spec, [AMD64]) == ""
+    library.keep(name, image.descriptor, origin="pulled")
+    pinned = pinned_base(library, spec, [AMD64])
+    assert pinned == f"debian:trixie-slim@{image.descriptor.digest}"
+    # It is one platform's image, and no other may stand on it.
+    assert pinned_base(library, spec, [ARM64]) == ""
+    assert pinned_base(library, spec, [AMD64, ARM64]) == ""
     assert f"ARG BASE={pinned}\n" in dockerfile_files(source(tmp_path / "project", base=pinned))["Dockerfile"]
+    library.blob(image.manifest.config.digest).unlink()
+    assert pinned_base(library, spec, [AMD64]) == ""
 
 
 def test_hadolint_has_nothing_to_say(tmp_path: Path) -> None:
@@ -228,6 +244,34 @@ def test_the_folder_holds_all_and_itself_is_left_out(tmp_path: Path) -> None:
     assert os.access(target / "code/a/run.sh", os.X_OK)
     assert (target / ".dockerignore").read_text().splitlines()[1:] == ["*", "!code", "!debian", "!python"]
     assert sorted(path.name for path in made.folder.iterdir()) == ["a", "out", "wardian.toml"]
+
+
+def test_a_replacement_without_an_exchange_of_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that fails leaves the old folder."""
+    monkeypatch.setattr(dockerfile, "_exchange", lambda one, other: False)
+    made, target = project(tmp_path, code=CODE[:4]), tmp_path / "out"
+    for _ in range(2):
+        write_dockerfile(target, made)
+    kept, rename = target.stat().st_ino, os.rename
+
+    def full(one: Path, other: Path, **folders: int) -> None:
+        if other == target and one.stat().st_ino != kept:
+            raise OSError(errno.ENOSPC, "No space left on device", str(other))
+        rename(one, other, **folders)
+
+    monkeypatch.setattr(os, "rename", full)
+    with pytest.raises(HostError, match="No space left"):
+        write_dockerfile(target, made)
+    assert target.stat().st_ino == kept
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "project"]
+
+
+def test_a_folder_below_a_link_is_left_out_too(tmp_path: Path) -> None:
+    made = project(tmp_path, code=CODE)
+    (tmp_path / "link").symlink_to(made.folder)
+    for _ in range(2):
+        write_dockerfile(tmp_path / "link/out", made)
+    assert not (made.folder / "out/code/out").exists()
 
 
 def test_the_same_source_gives_the_same_bytes(tmp_path: Path) -> None:

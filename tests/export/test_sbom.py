@@ -10,9 +10,10 @@ import pytest
 from tests.export.conftest import Small
 from tests.export.project import MANAGED, lock, wheel
 
+from wardian.errors import HostError
 from wardian.export.debian_licence import parse_copyright, spdx_name
 from wardian.export.layered import Layered
-from wardian.export.licence import recognise
+from wardian.export.licence import all_of, known, recognise
 from wardian.export.python_metadata import parse_metadata
 from wardian.export.sbom import sbom
 
@@ -93,7 +94,7 @@ def test_spdx(roots: list[Path], tmp_path: Path) -> None:
 
 
 def test_cyclonedx(roots: list[Path]) -> None:
-    text = sbom("small", lock(), roots, format="cyclonedx", identity="sha256:" + "12" * 32)
+    text = sbom("small", lock(), roots, format="cyclonedx")
     validate_cyclonedx(text)
     found = json.loads(text)
     parts = {part["name"]: part for part in found["components"]}
@@ -102,7 +103,6 @@ def test_cyclonedx(roots: list[Path]) -> None:
     assert parts["bc"]["supplier"] == {"name": "Debian"}
     assert parts["python3"]["licenses"][0]["license"]["text"]["content"] == "Free software, without a format."
     assert parts["six"]["purl"] == "pkg:pypi/six@2.0"
-    assert found["metadata"]["component"]["version"] == "sha256:" + "12" * 32
     assert len(next(item for item in found["dependencies"] if item["ref"] == "image")["dependsOn"]) == 4
 
 
@@ -129,6 +129,36 @@ def test_nothing_known_but_the_lock(tmp_path: Path, standard: Any) -> None:
     else:
         validate_cyclonedx(text)
     assert "pkg:generic/cpython@3.12.9" in text
+
+
+@pytest.mark.parametrize(
+    ("licence", "home"),
+    [
+        ("Apache-2.0+", "https://example.org/100%"),
+        ("MPL-2.0-no-copyleft-exception", "http://x/#a#b"),
+        ("eCos-2.0", "javascript:alert(1)"),
+        ("GPL-2.0-with-font-exception", "a b"),
+        ("Net-SNMP", "https://"),
+        ("GPL-2.0+", "-"),
+    ],
+)
+def test_odd_packages_are_listed_too(roots: list[Path], tmp_path: Path, licence: str, home: str) -> None:
+    status = roots[0] / "var/lib/dpkg/status"
+    status.write_text(status.read_text().replace("https://bc.example.org/", home))
+    (roots[0] / "usr/share/doc/bc/copyright").write_text(f"{HEADER}Files: *\nLicense: {licence}\n")
+    metadata = next(roots[1].rglob("METADATA"))
+    text = metadata.read_text().replace("Expression: mit", f"Expression: {licence}")
+    metadata.write_text(text.replace("https://six.example.org/", home))
+    validate_spdx(sbom("small", lock(), roots, format="spdx"), tmp_path)
+    text = sbom("small", lock(), roots, format="cyclonedx")
+    validate_cyclonedx(text)
+    parts = {part["name"]: part for part in json.loads(text)["components"]}
+    assert [parts[name].get("externalReferences") for name in ("bc", "six")] == [None, None]
+
+
+def test_roots_that_are_not_there(tmp_path: Path) -> None:
+    with pytest.raises(HostError, match=r"cannot read .*/absent: No such file or directory"):
+        sbom("small", lock(), [tmp_path, tmp_path / "absent"], format="spdx")
 
 
 @pytest.mark.network
@@ -176,6 +206,13 @@ def test_an_image_that_was_built(small: Small, tmp_path: Path) -> None:
 )
 def test_debians_names(name: str, expected: str) -> None:
     assert spdx_name(name) == expected
+
+
+def test_expressions_that_all_hold() -> None:
+    assert all_of(["MIT AND ISC", "", "ISC"]) == "ISC AND MIT"
+    assert all_of(["MIT", "(ISC AND Zlib)"]) == "(ISC AND Zlib) AND MIT"
+    assert all_of(["MIT OR ISC", "Zlib"]) == "(MIT OR ISC) AND Zlib"
+    assert known("gpl-2.0-only with classpath-exception-2.0 and mit")
 
 
 @pytest.mark.parametrize(

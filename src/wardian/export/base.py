@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wardian.errors import ImageError, VerificationError
 from wardian.image.reference import Reference
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from wardian.image.library import Library
+    from wardian.image.platform import Platform
     from wardian.project.spec import Spec
 
 
@@ -16,11 +20,20 @@ def default_base(spec: Spec) -> str:
     return spec.base if spec.image.docs else f"{spec.base}-slim"
 
 
-def pinned_base(library: Library, spec: Spec) -> str:
-    """The same with the digest that it had when it was pulled; empty where it never was."""
+def pinned_base(library: Library, spec: Spec, platforms: Sequence[Platform]) -> str:
+    """The same with the digest of the image that was pulled under that name; empty where none fits.
+
+    What is pulled is kept as the image of one platform: it serves a Dockerfile for that platform alone.
+    """
     name = default_base(spec)
     kept = library.find(Reference.parse(name))
-    return f"{name}@{kept.descriptor.digest}" if kept and kept.origin == "pulled" else ""
+    if kept is None or kept.origin != "pulled":
+        return ""
+    try:
+        image = library.stored(kept.descriptor)
+    except (ImageError, VerificationError):  # whoever needs it finds out
+        return ""
+    return f"{name}@{image.descriptor.digest}" if [image.platform] == list(platforms) else ""
 
 
 def check_base(text: str) -> str:

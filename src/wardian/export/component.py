@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,25 +53,23 @@ class Bill:
     """An image and what it is made of. `created` is RFC 3339; `digest` tells two bills apart."""
 
     name: str
-    version: str
     platform: str
     created: str
     digest: str
     components: tuple[Component, ...]
 
 
-def make_bill(name: str, lock: PlatformLock, roots: Sequence[Path], *, identity: str = "") -> Bill:
+def make_bill(name: str, lock: PlatformLock, roots: Sequence[Path]) -> Bill:
     """The bill of a locked image whose snapshots' root folders are `roots`, from bottom to top.
 
-    `identity` is the image's digest, where it is known. Everything in the bill comes from the lock and
-    from the snapshots: the same image gives the same bill.
+    Everything in the bill comes from the lock and from the snapshots: the same image gives the same bill.
+    Raises HostError for roots that cannot be read.
     """
     with Layered(roots) as tree:
         components = (*_debian(lock, tree), *_python(lock, tree))
-    digests = [name, str(lock.platform), identity, *(component.sha256 for component in components)]
+    digests = [name, str(lock.platform), *(component.sha256 for component in components)]
     return Bill(
         name=name,
-        version=identity,
         platform=str(lock.platform),
         created=max(release.time for release in lock.debian.releases),
         digest=hashlib.sha256("\n".join(digests).encode()).hexdigest(),
@@ -92,7 +91,7 @@ def _debian(lock: PlatformLock, tree: Layered) -> Iterator[Component]:
             licence=debian_licence(tree, (package.name, *siblings(status, package.name))),
             supplier="Debian",
             author=fields.get("Maintainer", ""),
-            homepage=fields.get("Homepage", ""),
+            homepage=_address(fields.get("Homepage", "")),
             summary=fields.get("Description", ""),
         )
 
@@ -123,9 +122,14 @@ def _python(lock: PlatformLock, tree: Layered) -> Iterator[Component]:
             licence=metadata.licence if metadata else Licence(),
             supplier=metadata.author if metadata else "",
             author=metadata.author if metadata else "",
-            homepage=metadata.homepage if metadata else "",
+            homepage=_address(metadata.homepage) if metadata else "",
             summary=metadata.summary if metadata else "",
         )
+
+
+def _address(text: str) -> str:
+    """A home page, where it is one: people write anything there."""
+    return text if re.fullmatch(r"https?://[^\s<>\"{}|\\^`]+", text) else ""
 
 
 def _python_purl(package: PythonPackage) -> str:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from cyclonedx.model import ExternalReference
     from cyclonedx.model.bom import Bom
     from cyclonedx.model.component import Component as Listed
     from cyclonedx.model.license import License
@@ -29,7 +30,6 @@ def _document(bill: Bill) -> Bom:
 
     image = Listed(
         name=bill.name,
-        version=bill.version or None,
         type=ComponentType.CONTAINER,
         bom_ref="image",
         description=f"A container image for {bill.platform}.",
@@ -50,13 +50,12 @@ def _document(bill: Bill) -> Bom:
 
 
 def _component(component: Component) -> Listed:
-    from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, XsUri
+    from cyclonedx.model import HashAlgorithm, HashType
     from cyclonedx.model.component import Component as Listed
     from cyclonedx.model.component import ComponentType
     from cyclonedx.model.contact import OrganizationalEntity
     from packageurl import PackageURL
 
-    home = component.homepage
     return Listed(
         name=component.name,
         version=component.version,
@@ -68,10 +67,19 @@ def _component(component: Component) -> Listed:
         supplier=OrganizationalEntity(name=component.supplier) if component.supplier else None,
         publisher=component.author or None,
         description=component.summary or None,
-        external_references=[ExternalReference(type=ExternalReferenceType.WEBSITE, url=XsUri(home))]
-        if home
-        else (),
+        external_references=_websites(component.homepage),
     )
+
+
+def _websites(home: str) -> list[ExternalReference]:
+    """The home page, unless it is no URI."""
+    from cyclonedx.exception.model import InvalidUriException
+    from cyclonedx.model import ExternalReference, ExternalReferenceType, XsUri
+
+    try:
+        return [ExternalReference(type=ExternalReferenceType.WEBSITE, url=XsUri(home))] if home else []
+    except InvalidUriException:
+        return []
 
 
 def _licences(component: Component) -> list[License]:

@@ -19,15 +19,16 @@ if TYPE_CHECKING:
 
     from wardian.ecosystems.debian.model import ArchiveRelease, DebianLock
 
+_VENDOR = "debian"
 _LATER = timedelta(days=1)
 _MIRRORS = {True: "DEBIAN_MIRROR", False: "DEBIAN_SECURITY_MIRROR"}
 
 
-def arguments(vendor: str = "debian") -> list[str]:
+def arguments() -> list[str]:
     """The build arguments that addresses are made of, each with its default."""
     # apt verifies what it gets by signature; a base image has no certificates yet.
     return [
-        f"ARG SNAPSHOT=http://snapshot.{vendor}.org/archive",
+        f"ARG SNAPSHOT=http://snapshot.{_VENDOR}.org/archive",
         *(f'ARG {name}=""' for name in _MIRRORS.values()),
     ]
 

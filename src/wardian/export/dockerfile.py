@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 DOCKERFILE, CLASSIC, IGNORE = "Dockerfile", "Dockerfile.classic", ".dockerignore"
 _HEADER = "# Written by `wardian export dockerfile`"
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 _OURS = frozenset({DOCKERFILE, CLASSIC, IGNORE, DEBIAN, PYTHON, CODE})
 
 
@@ -35,7 +36,9 @@ def write_dockerfile(folder: Path, source: Source, *, simple: bool = False) -> t
     whole or not at all. Raises ImageError for a folder that holds anything else, and for what a Dockerfile
     cannot say; HostError when the disk refuses.
     """
-    target = Path(os.path.abspath(folder))
+    asked = Path(os.path.abspath(folder))
+    # Without links, as the project's folder is: which of its files lie in the target is told by the paths.
+    target = Path(os.path.realpath(asked.parent), asked.name)
     _check(target)
     files = dockerfile_files(source, simple=simple)
     new = target.with_name(f".{target.name}.{os.urandom(6).hex()}.tmp")
@@ -52,8 +55,8 @@ def write_dockerfile(folder: Path, source: Source, *, simple: bool = False) -> t
             hint="check the folder's permissions and free space",
         ) from error
     finally:
-        remove_tree(new)
-    return tuple(target / name for name in files)
+        remove_tree(new)  # what was replaced, or was not finished
+    return tuple(asked / name for name in files)
 
 
 def dockerfile_files(source: Source, *, simple: bool = False) -> Mapping[str, str]:
@@ -135,8 +138,21 @@ def _replace(target: Path, new: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if not target.exists():
         os.rename(new, target)
-        return
-    old = target.with_name(f".{target.name}.{os.urandom(6).hex()}.old")
-    os.rename(target, old)
-    os.rename(new, target)
-    shutil.rmtree(old)
+    elif not _exchange(target, new):
+        old = target.with_name(f".{target.name}.{os.urandom(6).hex()}.tmp")
+        os.rename(target, old)
+        try:
+            os.rename(new, target)
+        except OSError:
+            os.rename(old, target)
+            raise
+        os.rename(old, new)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two folders at once (renameat2(2)); whether the file system and the C library can do that."""
+    libc = ctypes.CDLL(None)
+    if not hasattr(libc, "renameat2"):
+        return False
+    paths = os.fsencode(one), os.fsencode(other)
+    return int(libc.renameat2(_AT_FDCWD, paths[0], _AT_FDCWD, paths[1], _RENAME_EXCHANGE)) == 0

@@ -44,7 +44,7 @@ def _environment(source: Source, places: Places) -> Block:
 def _labels(source: Source, places: Places) -> Block:
     lines = pairs("LABEL", source.execution.labels)
     told = " and ".join(filter(None, (places.line("image", key) for key in ("labels", "annotations"))))
-    return [*comment(f"Labels{f', of {told} and git' if told else ', of git'}."), *lines] if lines else []
+    return [*comment(f"Labels{f', with {told}' if told else ''}."), *lines] if lines else []
 
 
 def _execution(source: Source, places: Places) -> Block:

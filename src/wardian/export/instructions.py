@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _SPECIAL = re.compile(r'["\\$]')
+_UNQUOTED = re.compile(r"""["'\\$]""")
 _ESCAPED = r"\\\g<0>"
 
 
@@ -41,9 +42,9 @@ def words(name: str, command: Sequence[str]) -> str:
 
 
 def path(name: str, text: str) -> str:
-    """WORKDIR, whose whole line is the path. Raises ImageError."""
+    """WORKDIR, whose whole line is the path, without quotes around it. Raises ImageError."""
     _check_line(name, f"the path of {name}", text)
-    return f"{name} {re.sub(_SPECIAL, _ESCAPED, text)}"
+    return f"{name} {re.sub(_UNQUOTED, _ESCAPED, text)}"
 
 
 def _word(instruction: str, key: str, text: str) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from wardian.errors import HostError
 from wardian.system.confined import open_beneath
 
 _MOST_LINKS = 16
@@ -20,7 +21,10 @@ _LARGEST = 16 << 20
 
 
 class Layered:
-    """Folders from bottom to top; a context manager. Whiteouts are not looked at: snapshots add alone."""
+    """Folders from bottom to top; a context manager. Whiteouts are not looked at: snapshots add alone.
+
+    Entering raises HostError for folders that cannot be read.
+    """
 
     def __init__(self, roots: Sequence[Path]) -> None:
         self._roots = list(roots)
@@ -29,7 +33,11 @@ class Layered:
 
     def __enter__(self) -> Layered:
         for root in reversed(self._roots):
-            descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            except OSError as error:
+                self._stack.close()
+                raise HostError(f"cannot read {root}: {error.strerror}") from error
             self._stack.callback(os.close, descriptor)
             self._open.append(descriptor)
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,15 +20,28 @@ class Licence:
 
 
 def known(name: str) -> str:
-    """`name` as an SPDX expression in its proper spelling; empty where it is none."""
+    """`name` as an SPDX expression in its proper spelling; empty where it is none.
+
+    It is one that what writes bills takes too: that knows no `+` but GNU's, and takes some of the licences
+    that have an exception in their name for exceptions.
+    """
     from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
     if not name or len(name) > 1000 or "licenseref" in name.lower():
         return ""  # whose text is not here
     try:
-        return str(canonicalize_license_expression(name))
+        found = str(canonicalize_license_expression(name))
     except (InvalidLicenseExpression, RecursionError):
         return ""
+    return found if _is_writable(found) else ""
+
+
+@functools.cache
+def _is_writable(expression: str) -> bool:
+    from spdx_tools.common.spdx_licensing import spdx_licensing  # type: ignore[import-untyped]
+
+    told = spdx_licensing.validate(expression)
+    return not told.errors and "LicenseRef" not in told.normalized_expression
 
 
 def reference(*parts: str) -> str:
@@ -45,8 +59,9 @@ def all_of(expressions: Iterable[str]) -> str:
     """The expressions that all hold, each once, in order."""
     unique: set[str] = set()
     for expression in filter(None, expressions):
-        # `A AND B` says no more than both do; a choice is one part.
-        unique |= {expression} if " OR " in expression else set(expression.split(" AND "))
+        # `A AND B` says no more than both do; a choice is one part, and so is what has groups.
+        whole = " OR " in expression or "(" in expression
+        unique |= {expression} if whole else set(expression.split(" AND "))
     if len(unique) == 1:
         return unique.pop()
     return " AND ".join(f"({part})" if " OR " in part else part for part in sorted(unique))

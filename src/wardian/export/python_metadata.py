@@ -110,7 +110,7 @@ def parse_metadata(data: bytes, name: str, texts: str = "") -> Distribution:
     return Distribution(
         licence=_licence(raw, name, texts),
         author=_author(raw),
-        homepage=str(home) if re.fullmatch(r"https?://[^\s<>\"{}|\\^`]+", str(home)) else "",
+        homepage=str(home),
         summary=str(raw.get("summary") or ""),
     )
 

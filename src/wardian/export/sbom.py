@@ -16,15 +16,15 @@ Format = Literal["spdx", "cyclonedx"]
 FORMATS: tuple[Format, ...] = ("spdx", "cyclonedx")
 
 
-def sbom(name: str, lock: PlatformLock, roots: Sequence[Path], *, format: Format, identity: str = "") -> str:
+def sbom(name: str, lock: PlatformLock, roots: Sequence[Path], *, format: Format) -> str:
     """The bill of the image `name` as JSON, SPDX 2.3 or CycloneDX 1.6; the same for the same image.
 
     `roots` are the root folders of the image's snapshots from bottom to top, where licences are read.
-    `identity` is the image's digest, where it is known. Raises HostError for roots that cannot be read.
+    Raises HostError for roots that cannot be read.
     """
     from wardian.export.component import make_bill
 
-    bill = make_bill(name, lock, roots, identity=identity)
+    bill = make_bill(name, lock, roots)
     if format == "spdx":
         from wardian.export.spdx import spdx_text
 

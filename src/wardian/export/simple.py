@@ -40,8 +40,10 @@ def _system(source: Source, places: Places) -> Block:
     python = ["python3", "python3-venv"] if source.locks[0].python and not source.managed else []
     packages = list(dict.fromkeys(["ca-certificates", *python, *source.spec.system.packages]))
     asked = places.items(source.spec.system.packages, "system", "packages")
+    version = source.managed.version if source.base and source.managed else ""
+    named = f"The base has to bring Python {version}." if version else ""
     return [
-        *comment(f"Debian packages: {asked or 'the base alone'}."),
+        *comment(named, f"Debian packages: {asked or 'the base alone'}."),
         f"FROM {_base(source)}",
         *run(
             [

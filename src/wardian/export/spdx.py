@@ -70,7 +70,6 @@ def _image(bill: Bill) -> Package:
         spdx_id=_IMAGE,
         name=bill.name,
         download_location=SpdxNoAssertion(),
-        version=bill.version or None,
         files_analyzed=False,
         comment=f"A container image for {bill.platform}.",
         primary_package_purpose=PackagePurpose.CONTAINER,
