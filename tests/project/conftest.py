@@ -4,9 +4,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from wardian.project.read import find_spec, read_document
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from wardian.project.spec import Spec
+
+
+def read_spec(folder: Path) -> Spec | None:
+    """The folder's written spec, None where it has none."""
+    document = find_spec(folder)
+    return None if document is None else read_document(document)
 
 
 @pytest.fixture

@@ -130,6 +130,13 @@ def test_a_requirement_file_that_is_not_there(write):
     )
 
 
+def test_the_file_that_is_wrong_is_told(write):
+    folder = write({"wardian.toml": '[python]\nrequirements = ["a.txt", "b.txt"]\n', "a.txt": "numpy=1\n"})
+    with pytest.raises(SpecError) as caught:
+        detect(folder)
+    assert caught.value.message.startswith(f"{folder}/a.txt:1: 'numpy=1' ")
+
+
 def test_a_script_with_an_environment_of_its_own(write):
     folder = write(
         {"wardian.toml": '[python]\npackages=["numpy"]\n[system]\npackages=["git"]\n', "tools/a.py": BLOCK}

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.project.conftest import read_spec
 
 from wardian.errors import SpecError
 from wardian.image.platform import Platform
 from wardian.project.detect import detect
 from wardian.project.edit import add, remove
 from wardian.project.initial import render, write_initial
-from wardian.project.read import read_spec, read_spec_text
+from wardian.project.read import read_spec_text
 from wardian.project.spec import Mount, PythonSpec, Spec, SystemSpec, Task
 
 COMMENTED = """# mine
@@ -112,6 +115,30 @@ def test_the_first_addition_writes_what_was_detected(write):
         python=PythonSpec(packages=("pandas",), requirements=("requirements.txt",)),
         system=SystemSpec(packages=("git",)),
     )
+
+
+def test_requirements_of_one_name_stay_apart(write):
+    text = """[python]
+packages = [
+  "numpy<2; python_version < '3.12'",  # old
+  "numpy>=2; python_version >= '3.12'",  # new
+]
+"""
+    folder = write({"wardian.toml": text})
+    add(folder, python=["pandas"])
+    assert (folder / "wardian.toml").read_text() == text.replace("# new\n", '# new\n  "pandas",\n')
+    remove(folder, python=["pandas"])
+    assert (folder / "wardian.toml").read_text() == text
+    assert add(folder, python=["numpy>=2"]).replaced == ("numpy>=2",)
+    assert read_spec(folder).python.packages == ("numpy>=2",)
+
+
+def test_edits_at_once_lose_nothing(write):
+    folder = write({"wardian.toml": COMMENTED})
+    names = [f"package-{number}" for number in range(12)]
+    with ThreadPoolExecutor(len(names)) as pool:
+        list(pool.map(lambda name: add(folder, python=[name]), names))
+    assert set(names) < set(read_spec(folder).python.packages)
 
 
 def test_adding_what_is_there_writes_nothing(write):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from wardian.errors import SpecError
 from wardian.project.detect import detect
+from wardian.project.document import parse_toml
 from wardian.project.edit import add
 from wardian.project.imports import find_imports
 from wardian.project.notebooks import installed_words, strip_magics
@@ -54,6 +55,39 @@ relaxed = settings(
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "p").mkdir()
     return tmp_path / "p"
+
+
+DEEP = ".a" * 600
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"a{DEEP} = 1",
+        f'[a."a"{DEEP}]',
+        f'a = {{ b = "{DEEP}", b{DEEP} = 1 }}',
+        f'a = """\n{DEEP}\n"""\nb{DEEP} = 1',
+        f"a = 'b'; b{DEEP} = 1",
+    ],
+)
+def test_a_key_of_many_parts(text):
+    with pytest.raises(SpecError, match=f"^x:{text.count(chr(10)) + 1}: nested too deep to be a declaration"):
+        parse_toml(text, "x")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"# {DEEP}",
+        f"a = '{DEEP}'",
+        f'a = "\\"{DEEP}"  # {DEEP}',
+        f'a = """\n{DEEP}\n"\'{DEEP}""""',
+        f"a = '''\n'{DEEP}'''",
+        f"a = [{'1.5, ' * 600}]",
+    ],
+)
+def test_dots_that_are_in_no_key(text):
+    assert list(parse_toml(text, "x")) in (["a"], [])
 
 
 @relaxed

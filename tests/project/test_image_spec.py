@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import jsonschema
 import pytest
+from tests.project.conftest import read_spec
 
 from wardian.errors import SpecError
 from wardian.project.initial import render
 from wardian.project.kinds import declared_keys
-from wardian.project.read import read_spec, read_spec_text
+from wardian.project.read import read_spec_text
 from wardian.project.schema import spec_schema
 from wardian.project.spec import ImageSpec, Spec
 

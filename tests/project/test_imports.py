@@ -73,6 +73,13 @@ def test_text_that_does_not_parse(text):
 
 
 @pytest.mark.parametrize(
+    "text", [f"import {'a' * 200_000} b\n(", f"import a{' ' * 200_000}b\n(", "\n" * 400_000 + "import a b("]
+)
+def test_long_text_costs_no_more_than_its_length(text):
+    assert cell_imports(text).required == set()
+
+
+@pytest.mark.parametrize(
     "text", [b"\0", b"\xff\xfe", "(" * 5000, "-" * 100_000 + "1", b"# coding: nowhere\n"]
 )
 def test_text_that_is_no_python(text):
@@ -208,6 +215,13 @@ def test_a_folders_code(write):
         "Left out, as the code can run without: cupy.",
     ]
     assert not inferred.empty
+
+
+def test_a_link_to_itself_hides_nothing(write):
+    folder = write({f"{name}.py": "" for name in "abcdefgh"})
+    for number in range(4):
+        (folder / f"loop{number}.py").symlink_to(f"loop{number}.py")
+    assert [path.stem for path in walk_tree(folder).files] == list("abcdefgh")
 
 
 def test_a_folder_without_end(write, monkeypatch):

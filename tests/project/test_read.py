@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
+from tests.project.conftest import read_spec
 
 from wardian.errors import SpecError
 from wardian.image.platform import Platform
-from wardian.project.read import read_spec
 from wardian.project.spec import Mount, PythonSpec, Spec, SystemSpec, Task
 
 FULL = """

@@ -24,7 +24,8 @@ def set_packages(
 ) -> str:
     """Return the text with the array `packages` of a table holding `packages`.
 
-    Entries of the same name keep their place. The table and the array are made where they are absent.
+    Entries that stay keep their place, and one of the same name takes the place of one that does not. The
+    table and the array are made where they are absent.
     """
     document = parse(_with_array(text, tables))
     holder = _holder(document, tables)
@@ -40,17 +41,23 @@ def set_packages(
 
 
 def _fill(entries: Array, packages: tuple[str, ...], name_of: Callable[[str], str]) -> None:
-    wanted = {name_of(text): text for text in packages}
+    # Several requirements may have one name, told apart by their markers.
+    present = {str(entry) for entry in entries}
+    staying = [text for text in packages if text in present]
+    new = [text for text in packages if text not in present]
     kept = 0
     while kept < len(entries):
-        replacement = wanted.pop(name_of(str(entries[kept])), None)
-        if replacement is None:
+        text = str(entries[kept])
+        if text in staying:
+            staying.remove(text)
+        elif same := [other for other in new if name_of(other) == name_of(text)]:
+            entries[kept] = same[0]
+            new.remove(same[0])
+        else:
             del entries[kept]
             continue
-        if str(entries[kept]) != replacement:
-            entries[kept] = replacement
         kept += 1
-    for text in wanted.values():
+    for text in new:
         entries.append(text)
 
 

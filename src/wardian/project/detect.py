@@ -14,6 +14,7 @@ else is as above. Nothing is written and nothing is executed.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -103,7 +104,8 @@ def _explicit(folder: Path, document: Document, *, with_python: bool) -> Detecti
 def _placed(error: SpecError, folder: Path, python: PythonSpec, document: Document) -> SpecError:
     """Say where the spec names a requirement file that is not there; other errors carry their own place."""
     for index, name in enumerate(python.requirements):
-        if not (folder / name).exists():
+        path = os.path.normpath(folder / name)
+        if not os.path.exists(path) and error.message.startswith(f"cannot read {path}:"):
             return document.error(
                 ("python", "requirements", index), error.message, hint="correct or remove the path"
             )
@@ -212,8 +214,6 @@ def _inferred(folder: Path, version: str, sources: list[str], inputs: list[Path]
 
 
 def _is_there(path: Path) -> bool:
-    import os
-
     return os.path.lexists(path)
 
 

@@ -12,6 +12,14 @@ from wardian.project.keys import Keys, key_text
 # hostile text grows with the square of its length.
 LARGEST = 1 << 20
 _DEEPEST = 500
+# TOML's strings, with three quotes and one, and comments.
+_QUOTED = (
+    r'"""(?:[^\\"]+|\\.|"(?!""))*(?:"{3,5})?'
+    r"|'''(?:[^']+|'(?!''))*(?:'{3,5})?"
+    r'|"(?:[^\\"\n]+|\\[^\n])*"?'
+    r"|'[^'\n]*'?"
+    r"|#[^\n]*"
+)
 
 
 def read_bytes(path: Path, *, limit: int = LARGEST) -> bytes:
@@ -50,10 +58,8 @@ def parse_toml(text: str, origin: str, *, first_line: int = 1) -> dict[str, obje
     import re
     import tomllib
 
-    # tomllib's time and memory grow with the square of a dotted key's parts.
-    for number, content in enumerate(text.split("\n"), first_line):
-        if len(content) > _DEEPEST and any(part.count(".") > _DEEPEST for part in content.split("=")):
-            raise SpecError(f"{origin}:{number}: nested too deep to be a declaration")
+    if deep := _too_deep(text):
+        raise SpecError(f"{origin}:{deep + first_line - 1}: nested too deep to be a declaration")
     try:
         return tomllib.loads(text)
     except RecursionError as error:
@@ -66,6 +72,23 @@ def parse_toml(text: str, origin: str, *, first_line: int = 1) -> dict[str, obje
         place = f":{line + first_line - 1}" if line else ""
         reason = reason[: found.start()] if found else reason.split(";")[0]
         raise SpecError(f"{origin}{place}: this is not valid TOML: {reason}") from error
+
+
+def _too_deep(text: str) -> int:
+    """The line of a dotted key with so many parts that tomllib's cost, which grows with their square, shows.
+
+    0 where there is none.
+    """
+    import re
+
+    if all(line.count(".") <= _DEEPEST for line in text.split("\n")):
+        return 0
+    # Strings and comments hold any number of dots. One that does not end is an error before what follows it.
+    bare = re.sub(_QUOTED, lambda found: "\n" * found[0].count("\n"), text, flags=re.DOTALL)
+    for number, line in enumerate(bare.split("\n"), 1):
+        if any(part.count(".") > _DEEPEST for part in re.split("[=,]", line)):
+            return number
+    return 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

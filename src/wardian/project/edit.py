@@ -6,8 +6,11 @@ whole or not at all.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
 from codecs import BOM_UTF8
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from wardian.errors import SpecError
@@ -20,7 +23,7 @@ from wardian.project.spec import PythonSpec, Spec, SystemSpec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,13 +35,28 @@ class Change:
     added: tuple[str, ...] = ()
     replaced: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
+    _before: bytes | None = field(default=None, repr=False, compare=False)  # what stood in the file
+    _written: bytes | None = field(default=None, repr=False, compare=False)
+
+    def undo(self) -> None:
+        """Put the file back as it was, unless nothing was written, or somebody has written it since."""
+        from wardian.system.files import write_atomic
+
+        with _alone(self.path.parent), contextlib.suppress(FileNotFoundError):
+            if self._written is None or self.path.read_bytes() != self._written:
+                return
+            if self._before is None:
+                self.path.unlink()
+            else:
+                write_atomic(self.path, self._before, durable=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Draft:
-    """A spec's text before an edit."""
+    """A spec's text before an edit; `raw` are the bytes of its file, None where there is none yet."""
 
     path: Path
+    raw: bytes | None
     text: str
     prefix: tuple[str, ...]
     spec: Spec
@@ -53,7 +71,11 @@ def add(folder: Path, *, python: Sequence[str] = (), system: Sequence[str] = ())
     """
     python = _checked(python, grammar.check_requirement, "write a requirement such as pandas>=2")
     system = _checked(system, grammar.check_debian_package, "write a Debian package's name such as graphviz")
-    draft = _draft(folder)
+    with _alone(folder):
+        return _add(_draft(folder), python, system)
+
+
+def _add(draft: _Draft, python: Sequence[str], system: Sequence[str]) -> Change:
     before = draft.spec
     packages, added, replaced = _merge(_python(before).packages, python, _requirement_name)
     debian, more_added, more_replaced = _merge(before.system.packages, system, grammar.debian_name)
@@ -61,28 +83,48 @@ def add(folder: Path, *, python: Sequence[str] = (), system: Sequence[str] = ())
     if python:
         after = replace(after, python=replace(_python(before), packages=packages))
     after = replace(after, system=SystemSpec(packages=debian))
-    _write(draft, after)
     return Change(
         path=draft.path,
         created=draft.detection.document is None,
         added=(*added, *more_added),
         replaced=(*replaced, *more_replaced),
+        _before=draft.raw,
+        _written=_write(draft, after),
     )
 
 
 def remove(folder: Path, *, python: Sequence[str] = (), system: Sequence[str] = ()) -> Change:
     """Remove packages by name; raises SpecError, with near names, for one that the spec does not name."""
-    draft = _draft(folder)
+    with _alone(folder):
+        return _remove(_draft(folder), python, system)
+
+
+def _remove(draft: _Draft, python: Sequence[str], system: Sequence[str]) -> Change:
     before = draft.spec
     packages, removed = _without(_python(before).packages, python, _requirement_name, draft)
     debian, more_removed = _without(before.system.packages, system, grammar.debian_name, draft)
     after = replace(before, system=SystemSpec(packages=debian))
     if before.python is not None:
         after = replace(after, python=replace(before.python, packages=packages))
-    _write(draft, after)
     return Change(
-        path=draft.path, created=draft.detection.document is None, removed=(*removed, *more_removed)
+        path=draft.path,
+        created=draft.detection.document is None,
+        removed=(*removed, *more_removed),
+        _before=draft.raw,
+        _written=_write(draft, after),
     )
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One edit of a folder at a time (flock(2) on it): of two at once, one would lose what the other adds."""
+    with contextlib.ExitStack() as stack:
+        # A folder that is none is for reading to tell; some file systems have no such locks.
+        with contextlib.suppress(OSError, ValueError):
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            stack.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
 
 
 def _python(spec: Spec) -> PythonSpec:
@@ -109,7 +151,12 @@ def _draft(folder: Path) -> _Draft:
     if document := detection.document:
         spec = read_spec_text(document.text, document.path, prefix=document.prefix)
         return _Draft(
-            path=document.path, text=document.text, prefix=document.prefix, spec=spec, detection=detection
+            path=document.path,
+            raw=read_bytes(document.path),
+            text=document.text,
+            prefix=document.prefix,
+            spec=spec,
+            detection=detection,
         )
     from wardian.project.initial import render
 
@@ -118,7 +165,8 @@ def _draft(folder: Path) -> _Draft:
         bare = replace(detection.spec, python=replace(_python(detection.spec), packages=()))
         detection = replace(detection, spec=bare, sources=())
     text = render(detection.spec, detection.sources)
-    return _Draft(path=path, text=text, prefix=(), spec=read_spec_text(text, path), detection=detection)
+    spec = read_spec_text(text, path)
+    return _Draft(path=path, raw=None, text=text, prefix=(), spec=spec, detection=detection)
 
 
 def _merge(
@@ -175,9 +223,10 @@ def _absent(text: str, name: str, names: list[str], draft: _Draft) -> SpecError:
     return SpecError(message, hint=f"did you mean {near}?" if near else "see the spec for what it names")
 
 
-def _write(draft: _Draft, after: Spec) -> None:
-    if after == draft.spec and draft.detection.document is not None:
-        return
+def _write(draft: _Draft, after: Spec) -> bytes | None:
+    """Write what the spec becomes; returns the file's bytes, None where there is nothing to change."""
+    if after == draft.spec and draft.raw is not None:
+        return None
     from wardian.system.files import write_atomic
 
     text = _edited(draft, after)
@@ -187,9 +236,10 @@ def _write(draft: _Draft, after: Spec) -> None:
             hint="write the packages into the file by hand",
         )
     # The byte order mark that reading passes over stays.
-    marked = draft.detection.document is not None and read_bytes(draft.path).startswith(BOM_UTF8)
-    mark = "\ufeff" if marked else ""
-    write_atomic(draft.path, mark + text, durable=True)
+    mark = BOM_UTF8 if draft.raw is not None and draft.raw.startswith(BOM_UTF8) else b""
+    raw = mark + text.encode()
+    write_atomic(draft.path, raw, durable=True)
+    return raw
 
 
 def _edited(draft: _Draft, after: Spec) -> str:

@@ -30,6 +30,7 @@ _STANDARD = frozenset(sys.stdlib_module_names) | _FORMER
 _IMPORT_LINE = re.compile(
     r"^[ \t]*(?:from[ \t]+([A-Za-z_][\w.]*)[ \t]+import\b|import[ \t]+([A-Za-z_][\w., \t]*))", re.M
 )
+_IMPORTED = re.compile(r"([A-Za-z_][\w.]*)(?:[ \t]+as[ \t]+\w+)?")
 _GUARDS = ("ImportError", "ModuleNotFoundError")
 
 # Options of `pip install` that take a word of their own.
@@ -144,7 +145,8 @@ def _lines(source: str | bytes) -> Iterator[str]:
         if found[1]:
             yield found[1]
         else:
-            yield from re.findall(r"([A-Za-z_][\w.]*)(?:[ \t]+as[ \t]+\w+)?[ \t]*(?:,|$)", found[2].strip())
+            names = (_IMPORTED.fullmatch(part.strip()) for part in found[2].split(","))
+            yield from (name[1] for name in names if name)
 
 
 def infer(tree: Tree) -> Inferred:
@@ -192,7 +194,7 @@ def cell_imports(cell: str) -> Imports:
 
 
 def _has_magics(cell: str) -> bool:
-    return bool(re.search(r"(?m)^\s*[%!?]|=\s*[%!]|\?\s*$", cell))
+    return bool(re.search(r"(?m)^[ \t]*[%!?]|=\s*[%!]|\?\s*$", cell))
 
 
 def _note(imports: Imports, path: Path, tree: Tree, findings: _Findings) -> None:

@@ -84,12 +84,6 @@ def read_document(document: Document) -> Spec:
     return replace(spec, name=grammar.name_from(document.path.absolute().parent.name))
 
 
-def read_spec(folder: Path) -> Spec | None:
-    """Return the folder's explicit spec, None where it has none; raises SpecError."""
-    document = find_spec(folder)
-    return None if document is None else read_document(document)
-
-
 def read_spec_text(text: str, path: Path, *, prefix: tuple[str, ...] = ()) -> Spec:
     """Read a spec from a text that is, or is about to be, the content of `path`; raises SpecError."""
     parse_toml(text, str(path))

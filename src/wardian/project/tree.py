@@ -79,11 +79,18 @@ def _list(place: Path) -> tuple[list[str], list[str]]:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(entry.name)
-                elif entry.is_file():
+                elif _is_file(entry):
                     files.append(entry.name)
     except OSError:
         pass
     return sorted(files), sorted(folders)
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link to itself, or to where nobody may look
+        return False
 
 
 def _holds_code(name: str) -> bool:
