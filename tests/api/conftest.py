@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from wardian import Project
-from wardian.ecosystems.debian.model import DebianLock, DebianPackage
+from wardian.ecosystems.debian.model import ArchiveRelease, DebianLock, DebianPackage
 from wardian.image.platform import Platform
 from wardian.lock.model import Lock, PlatformLock
 from wardian.lock.text import write_lock
@@ -31,9 +31,9 @@ def part(platform: Platform = HOST) -> PlatformLock:
         sha256="ab" * 32,
         stage=0,
     )
-    return PlatformLock(
-        platform=platform, debian=DebianLock(suite="trixie", releases=(), packages=(package,)), python=None
-    )
+    release = ArchiveRelease(archive="debian", suite="trixie", sha256="cd" * 32, time="2026-01-10T09:12:03Z")
+    debian = DebianLock(suite="trixie", releases=(release,), packages=(package,))
+    return PlatformLock(platform=platform, debian=debian, python=None)
 
 
 @pytest.fixture

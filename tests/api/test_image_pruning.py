@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests.images import store_image
 
+from wardian.api import warm
 from wardian.api.pruning import prune
 from wardian.build import image as records
 from wardian.image.descriptor import INDEX, LAYER_TAR, Descriptor
@@ -25,23 +26,31 @@ DAY = 86400.0
 DEB = "d" * 64  # a fetched package
 
 
-@pytest.fixture
-def library(tmp_path: Path) -> Library:
-    """A store with a project's image, so that fetched packages are kept."""
-    store = Store.open(tmp_path / "store")
-    (tmp_path / "project").mkdir()
+def remember(store: Store, project: Path, script: str | None = None) -> Path:
+    """Write an image's record; returns the launch record, which tells its last use: now."""
+    identity = warm.identify(str(project), script)
     record = records.Record(
         key="k",
         name="project",
         platform="linux/amd64",
         layers=(),
         beside=(),
-        project=str(tmp_path / "project"),
-        identity="project",
+        project=str(project),
+        identity=identity,
         created=records.now(),
     )
     records.write_record(store, record)
-    (store.project("project") / "launch.json").write_text("{}")  # used just now
+    launch = store.project(identity) / "launch.json"
+    launch.write_text("{}")
+    return launch
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    """A store with a project's image, so that fetched packages are kept."""
+    store = Store.open(tmp_path / "store")
+    (tmp_path / "project").mkdir()
+    remember(store, tmp_path / "project")
     store.content(DEB).parent.mkdir(parents=True)
     store.content(DEB).write_bytes(b"!<arch>\n")
     return Library(store)
@@ -126,7 +135,7 @@ def test_damaged_images_with_a_name_keep_what_is_known(library: Library, make: M
     image = make(b"1", name="example")
     library.blob(image.manifest.config.digest).write_bytes(b"{}")
     prune(library.store.root)
-    assert blobs(library) == of(image) | {DEB}
+    assert blobs(library) | {image.manifest.config.digest.hex} == of(image) | {DEB}
 
 
 @pytest.mark.parametrize("origin", ["pulled", "loaded", "tagged"])
@@ -151,7 +160,13 @@ def test_built_images_go_with_their_project(library: Library, make: Make, tmp_pa
         library.keep(Reference.parse(name), image.descriptor, origin="built", project=str(project))
     prune(library.store.root)
     assert [kept.name.familiar for kept in library.names()] == ["there:latest"]
-    (library.store.project("project") / "launch.json").unlink()
+    script = remember(library.store, tmp_path / "project", f"{tmp_path}/project/a.py")
+    script.unlink()
+    prune(library.store.root, older_than=DAY)  # takes the script's image, which has no name
+    assert len(list(library.store.images().iterdir())) == 1
+    assert [kept.name.familiar for kept in library.names()] == ["there:latest"]
+    identity = warm.identify(str(tmp_path / "project"))
+    (library.store.project(identity) / "launch.json").unlink()
     prune(library.store.root, older_than=DAY)  # takes the project's image, so its name too
     assert library.names() == ()
 
@@ -176,6 +191,30 @@ def test_fetched_packages_go_without_a_project_and_blobs_stay(library: Library, 
     prune(library.store.root)
     assert blobs(library) == of(image)
     assert unpacked(library) == layers_of(image)
+
+
+def test_old_downloads_go_when_it_is_asked(library: Library, make: Make) -> None:
+    image = make(b"1", name="example")
+    for path in library.store.contents().glob("*/*"):
+        os.utime(path, (0, time.time() - 40 * DAY))
+    library.store.content("e" * 64).parent.mkdir()
+    library.store.content("e" * 64).write_bytes(b"!<arch>\n")  # just now
+    assert prune(library.store.root).removed == ()
+    (gone,) = prune(library.store.root, older_than=30 * DAY).removed
+    assert gone.name == f"download {DEB[:12]}"
+    assert blobs(library) == of(image) | {"e" * 64}
+
+
+def test_downloads_that_broke_off_go_when_they_are_old(library: Library) -> None:
+    old, new = (library.store.cache("partial") / digit for digit in "ab")
+    old.write_bytes(b"1")
+    new.write_bytes(b"1")
+    os.utime(old, (0, time.time() - 40 * DAY))
+    assert [item.name for item in prune(library.store.root).removed] == [
+        "unfinished download in cache/partial"
+    ]
+    assert not old.exists()
+    assert new.exists()
 
 
 def test_a_name_that_cannot_be_read_may_need_anything(library: Library, make: Make) -> None:
@@ -207,7 +246,9 @@ def test_what_is_remembered_of_runs_stays_with_the_name(library: Library, make: 
         (store.project(name) / "launch.json").write_text(text)
     library.forget(Reference.parse("lost"))
     prune(store.root)
-    assert {path.name for path in (store.root / "projects").iterdir()} == {"project", "kept"}
+    assert {path.name for path in (store.root / "projects").iterdir()} == {
+        path.stem for path in store.images().iterdir()
+    } | {"kept"}
     assert (store.project("kept") / "apt.conf").exists()
     prune(store.root, everything=True)
     assert not list((store.root / "projects").iterdir())

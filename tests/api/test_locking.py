@@ -11,7 +11,7 @@ import pytest
 from wardian import Project, RunRequest
 from wardian.api import warm
 from wardian.api.lockfile import LockFile
-from wardian.api.preparation import _moment
+from wardian.api.preparation import _moment, _script_lock
 from wardian.errors import (
     DamagedLockError,
     FetchError,
@@ -170,6 +170,18 @@ def test_a_scripts_lock_may_not_lead_out_either(
     (folder / "a.wardian.lock").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(LockError, match=r"a\.wardian\.lock is a link that leads out of the project"):
         opened().run(RunRequest(target="a.py"))
+
+
+def test_a_script_and_a_notebook_of_one_name_have_a_lock_each(folder: Path) -> None:
+    names = [
+        _script_lock(folder / name).name for name in ("train.py", "train.ipynb", "v1.2.py", "v1.2.ipynb")
+    ]
+    assert names == [
+        "train.wardian.lock",
+        "train.ipynb.wardian.lock",
+        "v1.2.wardian.lock",
+        "v1.2.ipynb.wardian.lock",
+    ]
 
 
 def test_the_state_of_a_lock_is_that_of_what_was_read(folder: Path, lock: Callable[..., str]) -> None:

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 
 from wardian import Project, RunRequest
 from wardian.api import declaration, targets, warm
-from wardian.errors import SpecError, StoreError
+from wardian.errors import FetchError, SpecError, StoreError
 from wardian.project.declarations import _script_blocks
 from wardian.project.detect import Detection, detect
 from wardian.store.store import Store
+
+from .conftest import SPEC
 
 _ROOT = os.geteuid() == 0
 _OTHER_USER = 65534
@@ -31,6 +33,15 @@ def test_the_nearest_spec_upwards(folder: Path) -> None:
     assert Project.open(folder / "a/b").folder == folder / "a"
 
 
+def test_a_project_here_is_none_above(folder: Path) -> None:
+    (folder / "a").mkdir()
+    project = Project.open(folder / "a", here=True)
+    assert project.folder == folder / "a"
+    assert project.initialize() == folder / "a/wardian.toml"
+    assert Project.open(folder / "a").folder == folder / "a"
+    assert (folder / "wardian.toml").read_text() == SPEC
+
+
 @pytest.mark.skipif(not _ROOT, reason="optional: only root can give a file away")
 @pytest.mark.parametrize("name", ["wardian.toml", "pyproject.toml"])
 def test_another_users_spec_above_is_refused(folder: Path, name: str) -> None:
@@ -42,7 +53,9 @@ def test_another_users_spec_above_is_refused(folder: Path, name: str) -> None:
     with pytest.raises(SpecError) as caught:
         Project.open(below)
     assert caught.value.message == f"{folder}/{name}, above {below}, belongs to another user (id 65534)"
-    assert f"`wardian -C {folder}` if you trust it" in str(caught.value.hint)
+    assert caught.value.hint == f"write `wardian -C {folder}` if you trust it, else run `wardian init` here"
+    assert Project.open(below, here=True).initialize() == below / "wardian.toml"
+    (below / "wardian.toml").unlink()
     assert Project.open(folder).folder == folder  # who names the folder has asked for it
     (below / "wardian.toml").touch()
     assert Project.open(below).folder == below
@@ -62,6 +75,49 @@ def test_a_pipe_above_is_no_spec(folder: Path) -> None:
     os.mkfifo(folder / "pyproject.toml")
     (folder / "a").mkdir()
     assert Project.open(folder / "a").folder == folder / "a"
+
+
+# --- edits that cannot be locked ----------------------------------------------------------------------
+
+
+def test_a_failed_edit_is_undone_to_the_byte(folder: Path, opened: Callable[..., Project]) -> None:
+    text = b"\xef\xbb\xbf" + SPEC.replace("\n", "\r\n").encode()
+    (folder / "wardian.toml").write_bytes(text)
+    project = opened()
+    before = project.spec
+    with pytest.raises(FetchError):
+        project.add(system=["file"])
+    assert (folder / "wardian.toml").read_bytes() == text
+    assert project.spec == before
+
+
+@pytest.mark.parametrize("package", ["file", "tree"])  # an edit, and one that changes nothing
+def test_what_others_write_meanwhile_stays(
+    folder: Path, opened: Callable[..., Project], monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    def lock(self: object, **options: object) -> None:
+        (folder / "wardian.toml").write_text("# theirs\n")
+        raise FetchError("the archive is away")
+
+    monkeypatch.setattr("wardian.api.preparation.Preparation.lock", lock)
+    with pytest.raises(FetchError):
+        opened().add(system=[package])
+    assert (folder / "wardian.toml").read_text() == "# theirs\n"
+
+
+def test_a_first_spec_that_cannot_be_locked_goes(
+    folder: Path, opened: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "wardian.toml").unlink()
+    project = opened()
+    assert project.detection.document is None
+    with pytest.raises(FetchError):
+        project.add(system=["file"])
+    assert not (folder / "wardian.toml").exists()
+    (folder / "wardian.toml").write_text(SPEC)  # after it was read
+    with pytest.raises(FetchError):
+        project.add(system=["file"])
+    assert (folder / "wardian.toml").read_text() == SPEC
 
 
 # --- scripts with an environment of their own ---------------------------------------------------------

@@ -37,10 +37,10 @@ def test_blobs_are_sent_as_they_come(library: Library, registry: RealRegistry) -
     image = store_image(library, {"a": os.urandom(5000)}, {"b": b"2"})
     reference = Reference.parse(f"{registry.host}/a:1")
     keywords = {"store": library.store, "environment": {"HOME": "/nosuch"}, "progress": Silent()}
-    done = push(stored(library, "example:1"), reference, **keywords)  # type: ignore[arg-type]
+    done = push(stored(library, image), reference, **keywords)  # type: ignore[arg-type]
     assert done.digest == image.descriptor.digest
     assert (done.traffic.sent, done.traffic.present) == (3, 0)
-    again = push(stored(library, "example:1"), reference, **keywords)  # type: ignore[arg-type]
+    again = push(stored(library, image), reference, **keywords)  # type: ignore[arg-type]
     assert (again.traffic.sent, again.traffic.present) == (0, 3)
 
 
@@ -71,5 +71,5 @@ def test_a_failure_on_the_way_is_raised_at_the_end(
 def test_an_image_that_is_not_whole(library: Library) -> None:
     image = store_image(library, {"a": b"1"}, {"b": b"2"})
     library.blob(image.manifest.layers[0].digest).unlink()
-    with pytest.raises(ImageError, match="is not whole here: 1 of its layers are missing"):
-        stored(library, "example:1")
+    with pytest.raises(ImageError, match="example:1 is not whole: 1 of its 2 layers are not in the store"):
+        stored(library, image)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,18 @@ def test_the_cell_and_its_traceback_stand_above_the_error(failure, capsys):
 def test_in_colour(failure, capsys):
     report(failure, {"FORCE_COLOR": "1"}, verbose=False, json=False)
     assert "\033[0;31mNameError\033[0m: x" in capsys.readouterr().err
+
+
+def test_no_other_command_reaches_the_terminal(failure, capsys):
+    failure.cell = replace(failure.cell, source="x = '\033]0;a\a'", traceback="\033[31mA\033[2J\u202e\r")
+    failure.detail = "\033[1mdied\033[3A"
+    report(failure, {}, verbose=False, json=False)
+    said = capsys.readouterr().err
+    assert "    x = '\\x1b]0;a\\x07'\n\nA\\x1b[2J\\u202e\n\ndied\\x1b[3A\n" in said
+    assert "\033" not in said
+    report(failure, {"FORCE_COLOR": "1"}, verbose=False, json=False)
+    said = capsys.readouterr().err
+    assert "\033[31mA\\x1b[2J\\u202e\033[0m\n\n\033[1mdied\\x1b[3A\033[0m\n" in said
 
 
 def test_a_failure_without_a_cell(capsys):

@@ -28,6 +28,28 @@ def test_init_writes_what_was_detected_once(invoke, folder):
     assert invoke("-C", str(folder), "init", "--force").status == 0
 
 
+def test_init_writes_where_it_is_called(invoke, folder):
+    invoke("-C", str(folder), "init")
+    above = (folder / "wardian.toml").read_bytes()
+    (folder / "sub").mkdir()
+    for words in ((), ("--force",)):
+        outcome = invoke("-C", f"{folder}/sub", "init", *words)
+        assert (outcome.status, outcome.out.splitlines()[-1:]) == (0, [f"wrote {folder}/sub/wardian.toml"])
+    assert (folder / "wardian.toml").read_bytes() == above
+
+
+@pytest.mark.parametrize("words", [("build",), ("run", "x"), ("load", "x")])
+def test_a_current_folder_that_is_gone(invoke, tmp_path, monkeypatch, words):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    outcome = invoke(*words)
+    assert (outcome.status, outcome.err) == (
+        1,
+        "error: the current folder is no longer there\n\nhint: change to one that is\n",
+    )
+
+
 def test_a_missing_lock_is_stale(invoke, folder):
     outcome = invoke("lock", "--check", "--json", "-C", str(folder))
     assert outcome.status == 1

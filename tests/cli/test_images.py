@@ -92,6 +92,7 @@ def test_images_are_listed(invoke, library, image):
     assert heading.split() == ["NAME", "DIGEST", "PLATFORM", "SIZE", "ORIGIN"]
     assert line.split()[:3] == ["example:1", image.descriptor.digest.hex[:12], str(image.platform)]
     (found,) = json.loads(invoke("image", "ls", "--json").out)["images"]
+    assert invoke("image", "ls", "--quiet").out == ""
     assert found["bytes"] == sum(layer.size for layer in image.manifest.layers)
     library.blob(image.descriptor.digest).unlink()
     assert "not whole" in invoke("image", "ls").out
@@ -131,6 +132,20 @@ def test_names_are_given_and_taken(invoke, library, image):
     assert [kept.name.familiar for kept in library.names()] == ["registry.example/x:2"]
 
 
+def test_a_digest_with_several_names_leaves_a_doubt(invoke, library, image):
+    digest = image.descriptor.digest.hex[:12]
+    invoke("image", "tag", "example:1", "x:2")
+    outcome = invoke("image", "rm", digest)
+    assert outcome.status == 1
+    assert outcome.err == (
+        f"error: the image '{digest}' has several names: example:1, x:2\n\n"
+        "hint: write the names that are to go\n"
+    )
+    assert len(library.names()) == 2
+    assert invoke("image", "rm", "x:2").out == "removed x:2\n"
+    assert invoke("image", "rm", digest).out == "removed example:1\n"
+
+
 @pytest.mark.parametrize("form", ["docker-archive", "oci-archive"])
 def test_saved_and_loaded(invoke, library, image, tmp_path, form):
     words = ("save", "-o", "x.tar", "--image", "example:1", "--format", form)
@@ -148,8 +163,9 @@ def test_saved_and_loaded(invoke, library, image, tmp_path, form):
 
 def test_nothing_is_left_of_a_file_that_failed(invoke, library, image, tmp_path):
     blob = library.blob(image.manifest.layers[1].digest)
-    blob.write_bytes(bytes(blob.stat().st_size))
+    size = blob.stat().st_size
     for words in (("save", "-o", "x.tar"), ("export", "rootfs", "-o", "x.tar"), ("export", "oci", "-o", "x")):
+        blob.write_bytes(bytes(size))  # what is found damaged is taken away
         outcome = invoke("-C", str(tmp_path), *words, "--image", "example:1")
         assert outcome.status == 1
         assert "should have the digest" in outcome.err

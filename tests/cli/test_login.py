@@ -51,7 +51,7 @@ def host(request) -> Iterator[str]:
 
 @pytest.fixture
 def words(tmp_path):
-    return {"HOME": str(tmp_path / "user")}
+    return {"HOME": str(tmp_path / "user"), "XDG_RUNTIME_DIR": str(tmp_path / "run")}
 
 
 @pytest.fixture
@@ -66,7 +66,8 @@ def stored(tmp_path):
 @pytest.fixture
 def typed(monkeypatch):
     def call(text):
-        monkeypatch.setattr("sys.stdin", io.StringIO(text))
+        raw = text if isinstance(text, bytes) else text.encode()
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(raw), encoding="ascii"))
 
     return call
 
@@ -114,6 +115,7 @@ def test_addresses_are_taken_for_names(invoke, host, words, stored, typed, name)
         (["-u", USER, "x.example"], "secret", "there is no terminal to ask for a password"),
         (["--password-stdin", "x.example"], "secret", "--password-stdin needs a user name"),
         (["-u", USER, "--password-stdin", "x.example"], "\n", "there is no password on standard input"),
+        (["-u", USER, "--password-stdin", "x.example"], b"\xff", "on standard input is not UTF-8 text"),
         (["-u", USER, "--password-stdin", "x.example/team"], "secret", "'x.example/team' is no registry"),
         (["-u", USER, "--password-stdin", "-x"], "secret", "no option -x"),
     ],

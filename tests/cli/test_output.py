@@ -18,6 +18,26 @@ def session(tmp_path: Path) -> Session:
     return Session(folder=str(tmp_path), environment={}, quiet=False, verbose=False)
 
 
+def told(session: Session, path: Path, capsys: pytest.CaptureFixture[str]) -> bool:
+    session.tell_of_output(str(path))
+    return "lies in the project: the next image has it too" in capsys.readouterr().err
+
+
+def test_what_is_written_into_a_project_is_told(
+    session: Session, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "inner").mkdir()
+    inner = Session(folder=f"{tmp_path}/inner", environment={}, quiet=False, verbose=False)
+    assert not told(inner, tmp_path / "x", capsys)  # nothing says that this is a project
+    (tmp_path / "wardian.toml").touch()
+    assert told(inner, tmp_path / "x", capsys)
+    assert told(inner, tmp_path / "inner/x", capsys)
+    assert not told(inner, tmp_path.parent / "x", capsys)
+    (tmp_path / "wardian.toml").unlink()
+    session.project()
+    assert told(session, tmp_path / "inner/x", capsys)
+
+
 def write(session: Session, *, force: bool = False, come: Path | None = None) -> None:
     with output.binary("x", session, force=force) as file:
         file.write(b"ours")

@@ -118,8 +118,8 @@ def test_what_is_not_there(invoke: Invoke, image: StoredImage, library: Library,
     assert nobody.partition("/")[0] in error(invoke("pull", nobody))
     library.blob(image.manifest.layers[1].digest).unlink()
     said = error(invoke("push", "--image", "example:1", name))
-    assert "is not whole here: 1 of its layers are missing" in said
-    assert "hint: pull or load it again" in said
+    assert "is not whole: 1 of its 2 layers are not in the store" in said
+    assert "hint: pull, load or build the image again" in said
 
 
 def test_a_layer_that_vanishes_is_told_once(

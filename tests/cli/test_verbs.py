@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,11 +30,11 @@ AMD64 = Platform(architecture="amd64")
 NUMPY = model.Change(ecosystem="python", name="numpy", old="2.2.0", new="2.3.1")
 
 
-def make_lock(*changes: model.Change) -> Lock:
+def make_lock(*changes: model.Change, written: bool = True) -> Lock:
     debian = DebianLock(suite="trixie", releases=(), packages=())
     part = model.PlatformLock(platform=AMD64, debian=debian, python=None)
     content = model.Lock(spec="sha256:00", platforms=(part,))
-    return Lock(path=Path("/p/wardian.lock"), content=content, changes=changes)
+    return Lock(path=Path("/p/wardian.lock"), content=content, changes=changes, written=written)
 
 
 @dataclass
@@ -45,6 +45,7 @@ class StillProject:
     opened: dict[str, bool] = field(default_factory=dict)
     stale: bool = False
     changes: tuple[model.Change, ...] = (NUMPY,)
+    written: bool = True
     detected: tuple[str, ...] = ("read requirements.txt",)
 
     def add(self, python, system):
@@ -63,7 +64,7 @@ class StillProject:
 
     def lock(self, **options):
         self.asked.append(("lock", options))
-        return make_lock(*self.changes)
+        return make_lock(*self.changes, written=self.written)
 
     def check_lock(self):
         if self.stale:
@@ -85,7 +86,9 @@ class StillProject:
 def project(monkeypatch):
     still = StillProject()
 
-    def open_still(self: Session, *, offline: bool = False, locked: bool = False) -> StillProject:
+    def open_still(
+        self: Session, *, offline: bool = False, locked: bool = False, here: bool = False
+    ) -> StillProject:
         still.opened = {"offline": offline, "locked": locked}
         return still
 
@@ -147,9 +150,12 @@ def test_lock_shows(invoke, project):
         "path": "/p/wardian.lock",
         "platforms": ["linux/amd64"],
         "changes": [{"ecosystem": "python", "name": "numpy", "old": "2.2.0", "new": "2.3.1"}],
+        "written": True,
     }
     assert invoke("lock", "--quiet").out == ""
     project.changes = ()
+    assert invoke("lock").out == "wrote /p/wardian.lock for linux/amd64\n"  # hashes alone, for example
+    project.written = False
     assert invoke("lock").out == "unchanged: /p/wardian.lock for linux/amd64\n"
 
 
@@ -162,6 +168,14 @@ def test_lock_check(invoke, project):
     assert outcome.err == "error: wardian.lock is stale\n\nhint: run `wardian lock`\n"
     assert json.loads(invoke("lock", "--check", "--json").out)["error"]["kind"] == "LockError"
     assert project.asked == []
+
+
+@pytest.mark.parametrize("option", ["--as-of=2026-01-31", "--platform=linux/arm64"])
+def test_a_check_takes_nothing_that_it_would_not_look_at(invoke, project, option):
+    outcome = invoke("lock", "--check", option)
+    assert (outcome.status, outcome.out) == (1, "")
+    assert "--check looks at the lock as it is" in outcome.err
+    assert "hint: leave --as-of and --platform out" in outcome.err
 
 
 def test_build(invoke, project):
@@ -190,6 +204,15 @@ def fields(request: RunRequest) -> dict[str, object]:
 
 
 DEFAULTS = fields(RunRequest(target=None))
+
+
+def test_a_dockerfile_in_the_project_is_told(invoke, project, monkeypatch, tmp_path):
+    (tmp_path / "wardian.toml").touch()
+    written = (tmp_path / "dockerfile/Dockerfile", tmp_path / "dockerfile/parts/a")
+    monkeypatch.setitem(vars(wardian), "export_dockerfile", lambda *_, **__: written)
+    outcome = invoke("-C", str(tmp_path), "export", "dockerfile")
+    assert outcome.out == "dockerfile: Dockerfile, parts\n"
+    assert outcome.err.startswith("dockerfile lies in the project: the next image has it too")
 
 
 @pytest.mark.parametrize(
@@ -298,6 +321,9 @@ def test_ls(invoke, monkeypatch, tmp_path):
     assert asked == [tmp_path / "home"]
     shown = json.loads(invoke("ls", "--json").out)["images"]
     assert [it["name"] for it in shown] == ["fresh", "old"]
+    assert invoke("ls", "--quiet").out == ""
+    found[0] = replace(found[0], project=Path("/\033[2J/\udcff"))
+    assert invoke("ls").out.endswith("  /\\x1b[2J/\\udcff\n")
     assert set(shown[0]) == {"name", "key", "platform", "created", "bytes", "shared", "project"}
 
 

@@ -27,6 +27,7 @@ _PIECE = 1 << 20  # bytes
 class Delivered:
     """What an engine was given: `present` are the layers that it had, `sent` the bytes that it got."""
 
+    image: StoredImage
     engine: str
     reference: Reference
     identity: Digest
@@ -50,6 +51,7 @@ def deliver(
         present = 0  # an image may have been removed meanwhile, and its layers with it
         sent = _send(library, image, engine, name, present, progress)
     return Delivered(
+        image=image,
         engine=engine.name,
         reference=name,
         identity=image.manifest.config.digest,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wardian.errors import SpecError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    import os
 
     from wardian.api.preparation import Preparation
     from wardian.api.project import Project
@@ -19,26 +20,31 @@ if TYPE_CHECKING:
 
 
 def export_dockerfile(
-    project: Project, folder: Path, *, simple: bool = False, base: str = ""
+    project: Project, folder: str | os.PathLike[str], *, simple: bool = False, base: str = ""
 ) -> tuple[Path, ...]:
     """Lock if need be, and write a build context; returns its files, those of the code left out.
 
-    `base` is the image to stand on; left out, it is the spec's, by the digest that it was pulled with if it
-    was. Raises what `Project.lock` and `write_dockerfile` raise; of a slim image also what `build` raises.
+    `base` is the image to stand on; left out, it is the spec's, by its digest where the store has that image
+    and the Dockerfile is neither `simple` nor for several platforms. Raises what `Project.lock` and
+    `write_dockerfile` raise; of a slim image also what `build` raises.
     """
     from wardian.export.dockerfile import write_dockerfile
 
     preparation = project._prepared()
     with preparation.workshop.store.use():
-        return write_dockerfile(folder, _source(preparation, base), simple=simple)
+        return write_dockerfile(Path(folder), _source(preparation, base, pinned=not simple), simple=simple)
 
 
-def export_requirements(project: Project, *, platform: Platform | None = None, hashes: bool = True) -> str:
-    """Lock if need be; the text of a requirements.txt. Raises what `Project.lock` raises."""
+def export_requirements(project: Project, *, platform: str | None = None) -> str:
+    """Lock if need be; the text of a requirements.txt for `platform` (`linux/arm64`), by default the host's.
+
+    Raises what `Project.lock` raises, and SpecError for a platform that is not locked.
+    """
     from wardian.export.requirements import requirements_text
+    from wardian.image.platform import Platform
 
-    preparation = project._prepared()
-    return requirements_text(_part(preparation, platform), hashes=hashes)
+    wanted = Platform.parse(platform) if platform else None
+    return requirements_text(_part(project._prepared(), wanted))
 
 
 def export_sbom(project: Project, *, standard: Format = "spdx") -> str:
@@ -75,7 +81,7 @@ def _parts(preparation: Preparation) -> tuple[PlatformLock, ...]:
     return (mine, *(part for part in lock.platforms if part.platform != mine.platform))
 
 
-def _source(preparation: Preparation, base: str) -> Source:
+def _source(preparation: Preparation, base: str, *, pinned: bool) -> Source:
     from wardian.export.base import pinned_base
     from wardian.export.interpreters import interpreter_addresses
     from wardian.export.source import Source
@@ -85,16 +91,21 @@ def _source(preparation: Preparation, base: str) -> Source:
 
     spec, folder, workshop = preparation.detection.spec, preparation.folder, preparation.workshop
     locks = _parts(preparation)
+    if pinned and not base:
+        base = pinned_base(Library(workshop.store), spec, [lock.platform for lock in locks])
     mirror = workshop.configuration.python_install_mirror
+    selected = select_code(folder, spec.image)
+    for note in selected.notes:
+        workshop.progress.message(note)
     return Source(
         folder=folder,
         detection=preparation.detection,
         locks=locks,
-        code=tuple(code_entries(select_code(folder, spec.image))),
+        code=tuple(code_entries(selected)),
         annotations=image_annotations(spec, folder),
         interpreters=interpreter_addresses(workshop.uv, locks, mirror=mirror),
         dropped=_dropped(preparation, locks[0]) if spec.image.slim else (),
-        base=base or pinned_base(Library(workshop.store), spec),
+        base=base,
     )
 
 

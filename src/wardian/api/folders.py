@@ -7,7 +7,12 @@ import stat
 
 
 def find_folder(start: str) -> str:
-    """The nearest folder from `start` up that holds a written spec, else `start`."""
+    """The nearest folder from `start` up that holds a written spec, else `start`; raises SpecError."""
+    return find_written(start) or start
+
+
+def find_written(start: str) -> str | None:
+    """As `find_folder`, but None where no spec is written."""
     folder = start
     while True:
         for name in ("wardian.toml", "pyproject.toml"):
@@ -18,7 +23,7 @@ def find_folder(start: str) -> str:
                 return folder
         parent = os.path.dirname(folder)
         if parent == folder:
-            return start
+            return None
         folder = parent
 
 
@@ -47,5 +52,5 @@ def _check_owner(path: str, start: str) -> None:
             folder = os.path.dirname(path)
             raise SpecError(
                 f"{path}, above {start}, belongs to another user (id {status.st_uid})",
-                hint=f"write `wardian -C {folder}` if you trust it, else make a wardian.toml here",
+                hint=f"write `wardian -C {folder}` if you trust it, else run `wardian init` here",
             )

@@ -1,7 +1,8 @@
 """What of the images' names, blobs and layers a pruning takes. It removes nothing; pruning.py does.
 
 A blob is told from a fetched package by what names it: a manifest in the store, or the record of a packed
-layer. So those that a killed pull or a forgotten name left are found without a list of their own.
+layer. So those that a killed pull (it stores its manifest first) or a forgotten name left are found without a
+list of their own.
 """
 
 from __future__ import annotations

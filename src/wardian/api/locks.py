@@ -12,11 +12,15 @@ from wardian.lock.model import Change
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lock:
-    """A project's lock file. `changes` is what the call that returned it changed."""
+    """A project's lock file. `changes` are the versions that the call that returned it changed.
+
+    `written` says whether it wrote the file: hashes, times and the workbench change without versions.
+    """
 
     path: Path
     content: model.Lock
     changes: tuple[Change, ...]
+    written: bool
 
     @property
     def platforms(self) -> tuple[Platform, ...]:

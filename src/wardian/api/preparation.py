@@ -70,8 +70,7 @@ class Preparation:
             store=Store.open(home), environment=environment, progress=progress, offline=offline
         )
         detection, inputs = read_declaration(Path(folder), Path(script) if script else None, environment)
-        # A script with an environment of its own has its lock beside it.
-        path = Path(script).with_suffix(".wardian.lock") if script else Path(folder, LOCK_FILE)
+        path = _script_lock(Path(script)) if script else Path(folder, LOCK_FILE)
         return cls(
             folder=Path(folder),
             script=script,
@@ -128,10 +127,12 @@ class Preparation:
                         "`wardian init` and name the package that is meant in wardian.toml"
                     )
                 raise
-            if resolved != earlier:
+            written = resolved != earlier
+            if written:
                 self.file.write(resolved)
         self._lock = resolved
-        return Lock(path=self.file.path, content=resolved, changes=model.changes(earlier, resolved))
+        changes = model.changes(earlier, resolved)
+        return Lock(path=self.file.path, content=resolved, changes=changes, written=written)
 
     def _tell_detected(self) -> None:
         """Say once what was read and inferred, where no spec is written."""
@@ -275,6 +276,11 @@ class Preparation:
         builder.build(Plan(platform=platform, layers=tuple(layers), workbench=None))
         scratch = stack.enter_context(self.workshop.store.temporary())
         return builder.sandbox([layer.key for layer in layers], scratch)
+
+
+def _script_lock(script: Path) -> Path:
+    """The lock of a script with an environment of its own: beside it, and not a namesake notebook's."""
+    return script.with_suffix(f"{'' if script.suffix == '.py' else script.suffix}.wardian.lock")
 
 
 def _has_bench(part: model.PlatformLock) -> bool:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from wardian.api.locks import Lock
     from wardian.api.preparation import Preparation
     from wardian.api.request import RunRequest
+    from wardian.api.shipping import Pushed
     from wardian.build.assemble import Arrived
     from wardian.build.compare import Difference
     from wardian.image.compression import Compression
@@ -67,15 +68,16 @@ class Project:
         progress: Progress | None = None,
         offline: bool = False,
         locked: bool = False,
+        here: bool = False,
     ) -> Project:
         """Open the project that `folder` belongs to: the nearest folder from there up with a written spec.
 
-        Where there is none, it is `folder` itself. `home` is the store (default: $WARDIAN_HOME), `locked`
-        forbids resolving, `offline` the network. Raises SpecError when the folder cannot be read, or when
-        the spec stands in a folder above it and is another user's.
+        Where there is none, or with `here`, it is `folder` itself. `home` is the store (default:
+        $WARDIAN_HOME), `locked` forbids resolving, `offline` the network. Raises SpecError when the folder
+        cannot be read, or when the spec stands in a folder above it and is another user's.
         """
         outside = os.environ if environment is None else environment
-        start = os.path.realpath(folder)
+        start = _real(folder)
         if not os.path.isdir(start):
             from wardian.errors import SpecError
 
@@ -89,7 +91,7 @@ class Project:
                 hint="make it readable for you, or work on a copy",
             )
         return cls(
-            find_folder(start),
+            start if here else find_folder(start),
             home=os.fspath(home) if home is not None else variables.home(outside),
             environment=outside,
             progress=progress or Silent(),
@@ -138,8 +140,8 @@ class Project:
     def add(self, python: Sequence[str] = (), system: Sequence[str] = ()) -> tuple[Change, Lock]:
         """Add requirements and Debian packages to the written spec, and lock them.
 
-        A spec that cannot be locked is put back as it was. Raises what `lock` raises, and LockError also
-        for a lock that was edited by hand or damaged.
+        A spec that cannot be locked is put back as it was, unless somebody has written it since. Raises what
+        `lock` raises, and LockError also for a lock that was edited by hand or damaged.
         """
         from wardian.project.edit import add
 
@@ -198,9 +200,35 @@ class Project:
 
         return assemble_project(self._prepared(), compression=compression, arrived=arrived)
 
-    def has_platforms(self) -> bool:
-        """Whether the project is for several platforms, by its spec or its lock; raises LockError."""
-        return self._prepared().has_platforms()
+    def push(
+        self,
+        reference: str,
+        *,
+        compression: Compression = "gzip",
+        insecure: bool = False,
+        beside: bool = False,
+    ) -> Pushed:
+        """Assemble the image and push it to a registry; layers are sent as soon as they are packed.
+
+        With `beside`, or where the project is for several platforms, it takes its place beside those of
+        other platforms under that tag, in an index. `insecure` lets the registry go without TLS, or with a
+        certificate that is not valid. Raises what `assemble` raises, RegistryError, CredentialsError and
+        ImageError.
+        """
+        from wardian.api.shipping import push
+        from wardian.image.reference import Reference
+
+        wanted, prepared = Reference.parse(reference), self._prepared()
+        with prepared.using():
+            return push(
+                lambda arrived: self.assemble(compression=compression, arrived=arrived),
+                wanted,
+                store=prepared.workshop.store,
+                environment=self._environment,
+                progress=self._progress,
+                insecure=insecure,
+                beside=beside or prepared.has_platforms(),
+            )
 
     def verify(self, *, compression: Compression = "gzip") -> tuple[StoredImage, Difference | None]:
         """Assemble the image, build it a second time from nothing, and compare the two.
@@ -272,16 +300,20 @@ class Project:
         return self._preparation
 
     def _edited(self, edit: Callable[[], Change]) -> tuple[Change, Lock]:
-        from wardian.system.files import write_atomic
-
-        document = self.detection.document
         change = edit()
         self._preparation = None
         try:
             return change, self._prepared().lock()
         except BaseException:
-            if document is None:
-                change.path.unlink(missing_ok=True)
-            else:
-                write_atomic(document.path, document.text)
+            self._preparation = None
+            change.undo()
             raise
+
+
+def _real(folder: str | os.PathLike[str]) -> str:
+    try:
+        return os.path.realpath(folder)
+    except FileNotFoundError as error:
+        from wardian.errors import SpecError
+
+        raise SpecError("the current folder is no longer there", hint="change to one that is") from error

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wardian.api import image_pruning
+from wardian.api import image_pruning, warm
 from wardian.build import image as records
 from wardian.store import claims
 from wardian.store.store import Store
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from wardian.image.kept import Kept
 
 
-_LISTS_AGE = 30 * 86400  # seconds; a lock that is older is solved on new lists
+_CACHE_AGE = 30 * 86400  # seconds; a lock that is older is solved on new lists
+_AGEING = {"apt": "package lists", "lists": "package lists", "partial": "unfinished download"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +63,11 @@ def prune(
     older_than: float | None = None,
     dry_run: bool = False,
 ) -> Report:
-    """Delete images of projects that are gone, and the parts, blobs and downloads that no image uses.
+    """Delete images of projects that are gone, the parts and blobs that no image uses, and old lists.
 
     `home` is the store ($WARDIAN_HOME). `older_than` (seconds) also takes images that were not used for
-    so long, pulled and loaded ones too, `everything` takes all. Roots that runs kept (`--keep`) hold
+    so long, pulled and loaded ones too, and packages that were fetched so long ago; else fetched packages
+    go when no project's image is left. `everything` takes all. Roots that runs kept (`--keep`) hold
     people's work: `everything` alone takes them, and `older_than` those of projects that are gone. Raises
     StoreError, also while anything is built or run.
     """
@@ -103,7 +105,13 @@ class _Wish:
         if self.everything:
             return True
         if kept.origin == "built":
-            return _is_gone(kept.project) or kept.project in {it.project for it in images.going.values()}
+            # Scripts with an environment of their own have records of their own, which say nothing of it.
+            going = {record.identity for record in images.going.values()}
+            return _is_gone(kept.project) or warm.identify(kept.project) in going
+        return self.older_than is not None and time.time() - path.stat().st_mtime > self.older_than
+
+    def takes_download(self, path: Path) -> bool:
+        """Whether what was fetched goes though images of projects stay, whose next build may want it."""
         return self.older_than is not None and time.time() - path.stat().st_mtime > self.older_than
 
     def takes_kept(self, record: Record | None) -> bool:
@@ -150,11 +158,11 @@ def _unneeded(store: Store, wish: _Wish) -> Iterator[Item]:
     if wish.everything or not (names.unreadable or images.unreadable):
         needed = image_pruning.Needed.by(store, names)
         yield from _snapshots(store, images, kept, needed)
-        yield from _blobs(store, needed) if images.staying else _downloads(store, needed)
+        yield from _blobs(store, needed, wish) if images.staying else _downloads(store, needed)
         for path in image_pruning.forgotten_layers(store, needed):
             yield _item(f"record of the packed layer {path.stem[:12]}", path)
     if images.staying or images.unreadable:
-        yield from _lists(store)
+        yield from _old_cache(store)
     if wish.everything:
         for folder in _folders(store.root / "toolbox"):
             yield _item(f"toolbox {folder.name}", folder)
@@ -184,7 +192,10 @@ def _projects(store: Store, used: set[str], kept: set[str]) -> Iterator[Item]:
 
 def _snapshots(store: Store, images: _Images, kept: list[Path], needed: Needed) -> Iterator[Item]:
     keys = {key for record in images.staying for key in (*record.layers, *record.beside)}
-    keys |= {Path(layer).parent.name for folder in kept for layer in _kept_layers(folder)}
+    try:
+        keys |= {Path(layer).parent.name for folder in kept for layer in _kept_layers(folder)}
+    except (OSError, ValueError, TypeError):
+        return  # what cannot be read may need any part
     for folder in _folders(store.root / "snapshots"):
         if folder.name not in keys | needed.snapshots:
             yield _item(f"part {folder.name[:12]}", folder)
@@ -192,12 +203,15 @@ def _snapshots(store: Store, images: _Images, kept: list[Path], needed: Needed) 
 
 def _kept_layers(folder: Path) -> Iterator[str]:
     for path in folder.glob("*/layers.json"):
-        with contextlib.suppress(OSError, ValueError):  # half-made: it stands on nothing yet
-            yield from map(str, json.loads(path.read_bytes()))
+        yield from map(str, json.loads(path.read_bytes()))
 
 
-def _blobs(store: Store, needed: Needed) -> Iterator[Item]:
-    for name, path in image_pruning.orphans(store, needed):
+def _blobs(store: Store, needed: Needed, wish: _Wish) -> Iterator[Item]:
+    orphans = {path: name for name, path in image_pruning.orphans(store, needed)}
+    for path in sorted(store.contents().glob("??/*")):
+        if path.name not in needed.blobs and path not in orphans and wish.takes_download(path):
+            yield _item(f"download {path.name[:12]}", path)
+    for path, name in orphans.items():
         yield _item(name, path)
 
 
@@ -213,12 +227,12 @@ def _downloads(store: Store, needed: Needed) -> Iterator[Item]:
         yield _item(f"downloads in cache/{folder.name}", folder)
 
 
-def _lists(store: Store) -> Iterator[Item]:
-    """Lists of Debian packages, of which every day brings new ones: they go when they are old."""
-    for name in ("apt", "lists"):
+def _old_cache(store: Store) -> Iterator[Item]:
+    """What is of no use when it is old: every day brings new lists, and a broken pull is soon tried again."""
+    for name, what in _AGEING.items():
         for path in sorted((store.root / "cache" / name).glob("*")):
-            if time.time() - path.lstat().st_mtime > _LISTS_AGE:
-                yield _item(f"package lists in cache/{name}", path)
+            if time.time() - path.lstat().st_mtime > _CACHE_AGE:
+                yield _item(f"{what} in cache/{name}", path)
 
 
 def _is_gone(folder: str) -> bool:

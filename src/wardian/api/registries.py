@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -61,16 +62,30 @@ def open_registry(
 
 
 def login(
-    registry: str, user: str, password: str, *, environment: Mapping[str, str], insecure: bool = False
+    registry: str,
+    user: str,
+    password: str,
+    *,
+    environment: Mapping[str, str] | None = None,
+    insecure: bool = False,
 ) -> Login:
     """Show the credentials to the registry and, where it takes them, keep them for it.
 
+    `environment` stands in for the process's own.
     Raises CredentialsError where it does not take them, RegistryError where it is none.
     """
+    environment = os.environ if environment is None else environment
     name = registry_name(registry)
     _check_online(name, environment)
     if not user or not password:
         raise CredentialsError(f"cannot log in to {name} without a user name and a password")
+    try:
+        f"{user}{password}".encode()
+    except UnicodeEncodeError as error:
+        raise CredentialsError(
+            f"cannot log in to {name}: the user name or the password is no UTF-8",
+            hint="check that the terminal and the file with the password use UTF-8",
+        ) from error
     credential = Credential(user=user, password=password)
     settings = read_configuration(environment).registries
     with Registry(
@@ -89,11 +104,13 @@ def _check_online(name: str, environment: Mapping[str, str]) -> None:
         )
 
 
-def logout(registry: str = "", *, environment: Mapping[str, str]) -> bool:
+def logout(registry: str = "", *, environment: Mapping[str, str] | None = None) -> bool:
     """Forget the credentials for a registry; whether there were any."""
-    return find_credentials(environment).remove(registry_name(registry))
+    return find_credentials(os.environ if environment is None else environment).remove(
+        registry_name(registry)
+    )
 
 
-def logout_everywhere(*, environment: Mapping[str, str]) -> tuple[str, ...]:
+def logout_everywhere(*, environment: Mapping[str, str] | None = None) -> tuple[str, ...]:
     """Forget the credentials for all registries; returns their names."""
-    return find_credentials(environment).remove_all()
+    return find_credentials(os.environ if environment is None else environment).remove_all()

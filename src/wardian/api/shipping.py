@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wardian.api.registries import open_registry
-from wardian.errors import ImageError
+from wardian.image.layout import require
 from wardian.image.library import Library, StoredImage
 from wardian.image.reference import Reference
 from wardian.registry.platforms import put_platform
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wardian.image.descriptor import Descriptor, Digest
-    from wardian.image.platform import Platform
     from wardian.store.store import Store
     from wardian.system.progress import Progress
 
@@ -88,21 +87,9 @@ def _kept(failures: list[Exception]) -> Iterator[None]:
         failures.append(error)
 
 
-def complete(library: Library, name: str, platform: Platform | None = None) -> StoredImage:
-    """The image of that name in the store, with all of its blobs; raises ImageError."""
-    image = library.resolve(name, platform)
-    if missing := library.missing(image):
-        raise ImageError(
-            f"the image {name} is not whole here: {len(missing)} of its layers are missing, the first "
-            f"{missing[0].digest}",
-            hint="pull or load it again",
-        )
-    return image
-
-
-def stored(library: Library, name: str, platform: Platform | None = None) -> Source:
-    """The image of that name in the store, as something that can be pushed; raises ImageError."""
-    image = complete(library, name, platform)
+def stored(library: Library, image: StoredImage) -> Source:
+    """An image of the store as something that can be pushed; raises ImageError where layers are missing."""
+    require(library, image)
 
     def source(arrived: Arrived) -> StoredImage:
         for descriptor in (*image.manifest.layers, image.manifest.config):

@@ -9,8 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
-    from wardian import Image, Project
-    from wardian.build.slim import SlimReport
+    from wardian import Image, Project, SlimReport
     from wardian.cli.parser import Parser
     from wardian.cli.session import Session
 

@@ -6,9 +6,13 @@ import re
 import textwrap
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from wardian.runtime.notebook.events import FailedCell, NotebookError
+from wardian.cli.render import plain
 
+if TYPE_CHECKING:
+    from wardian import FailedCell, NotebookError
+
+_COLOUR = re.compile(r"(\033\[[0-9;]*m)")  # SGR of ECMA-48
+_NO_COLOUR = "\033[0m"
 LINES_SHOWN = 40  # of a cell's source: more pushes the traceback off the screen
 
 
@@ -16,9 +20,9 @@ def show_failure(error: NotebookError, *, coloured: bool) -> str:
     """The failing cell, its traceback and what was saved, each as far as it is known."""
     parts = [_cell(error.cell, coloured=coloured)] if error.cell else []
     if error.detail:
-        parts.append(error.detail.strip())
+        parts.append(_shown(error.detail.strip(), coloured=coloured))
     if saved := [str(path) for path in (error.executed, error.page) if path]:
-        parts.append(f"saved as far as it ran: {', '.join(saved)}")
+        parts.append(plain(f"saved as far as it ran: {', '.join(saved)}"))
     return "\n\n".join(parts)
 
 
@@ -27,12 +31,17 @@ def _cell(cell: FailedCell, *, coloured: bool) -> str:
     shown = "\n".join(lines[:LINES_SHOWN])
     rest = len(lines) - LINES_SHOWN
     more = f"\n... {rest} more lines" if rest > 0 else ""
-    text = f"cell {cell.number} of {cell.count}:\n\n{textwrap.indent(shown + more, '    ')}"
+    text = f"cell {cell.number} of {cell.count}:\n\n{textwrap.indent(plain(shown + more), '    ')}"
     trace = cell.traceback.rstrip()
     if not trace:
         return text
-    return f"{text}\n\n{trace if coloured else _without_colours(trace)}"
+    return f"{text}\n\n{_shown(trace, coloured=coloured)}"
 
 
-def _without_colours(text: str) -> str:
-    return re.sub(r"\033\[[0-9;]*m", "", text)
+def _shown(text: str, *, coloured: bool) -> str:
+    """Text from a notebook, with its colours or without, and without any other command to a terminal."""
+    parts = _COLOUR.split(text)
+    parts[::2] = map(plain, parts[::2])
+    if not coloured:
+        return "".join(parts[::2])
+    return "".join(parts) + (_NO_COLOUR if parts[1:] else "")

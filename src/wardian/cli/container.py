@@ -63,7 +63,7 @@ def options(arguments: argparse.Namespace, session: Session) -> dict[str, Any]:
         "cpus": cpus(arguments.cpus),
         "keep": arguments.keep,
         "root": arguments.root,
-        "directory": os.path.realpath(session.folder),
+        "directory": os.path.realpath(session.path("")),
         "interactive": os.isatty(0) and os.isatty(1),
     }
 

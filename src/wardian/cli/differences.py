@@ -11,8 +11,7 @@ from wardian.cli.sizes import legible
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wardian.inventory.compare import Difference, FileChange, PackageChange, Setting
-    from wardian.inventory.model import File, Inventory
+    from wardian import Difference, File, FileChange, Inventory, PackageChange, Setting
 
 FILES_SHOWN = 50  # a longer list is asked for by --files
 _LONGEST = 200  # characters of a setting

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from wardian.cli import save
 from wardian.cli.render import size
-from wardian.cli.save import stored
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
     from wardian.cli.parser import Parser
     from wardian.cli.session import Session
-    from wardian.image.reference import Reference
 
 DESCRIPTION = """\
 Put the project's image, or one of the store, into the Docker or Podman of this machine, through its API
@@ -39,25 +38,21 @@ def add_arguments(parser: Parser) -> None:
 
 
 def execute(arguments: argparse.Namespace, session: Session) -> int:
-    """Find the engine first: without one there is nothing to build for."""
-    from wardian.api.engines import deliver
-    from wardian.runtime.engines import connect
-
-    asked = _tag(arguments.tag) if arguments.tag else None
-    with (
-        connect(session.environment, host=arguments.host, podman=arguments.podman) as engine,
-        stored(arguments, session) as (library, image),
-    ):
-        name = asked or _tag(image.name)
-        done = deliver(library, image, engine, name, progress=session.console)
-    layers = len(image.manifest.layers)
+    """Deliver, and say what was sent."""
+    done = session.store().deliver(
+        lambda: save.image(arguments, session),  # without an engine there is nothing to build for
+        name=arguments.tag or "",
+        host=arguments.host,
+        podman=arguments.podman,
+    )
+    name, layers = done.reference.familiar, len(done.image.manifest.layers)
     if arguments.json:
         session.print_json(
             {
                 "engine": done.engine,
-                "name": name.familiar,
+                "name": name,
                 "id": str(done.identity),
-                "digest": str(image.descriptor.digest),
+                "digest": str(done.image.descriptor.digest),
                 "layers": layers,
                 "present": done.present,
                 "bytes": done.sent,
@@ -65,17 +60,5 @@ def execute(arguments: argparse.Namespace, session: Session) -> int:
         )
         return 0
     had = f"; it had {done.present} of {layers} layers" if done.present else ""
-    session.say(f"{done.engine} has {name.familiar} ({done.identity.hex[:12]}): sent {size(done.sent)}{had}")
+    session.say(f"{done.engine} has {name} ({done.identity.hex[:12]}): sent {size(done.sent)}{had}")
     return 0
-
-
-def _tag(text: str) -> Reference:
-    """The name that the engine is to know the image by; raises ImageError where engines know none such."""
-    from wardian.errors import ImageError
-    from wardian.image.reference import Reference
-
-    reference = Reference.parse(text) if text else None
-    if reference is None or reference.digest:
-        what = f"{text} names an image by its digest" if text else "the image has no name"
-        raise ImageError(f"{what}, and engines know what they load by a tag", hint="name one with --tag")
-    return reference

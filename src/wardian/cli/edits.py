@@ -11,10 +11,9 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from wardian import Lock
+    from wardian import Edit, Lock
     from wardian.cli.parser import Parser
     from wardian.cli.session import Session
-    from wardian.project.edit import Change as Edit
 
 
 def add_package_arguments(parser: Parser, *, python: str) -> None:

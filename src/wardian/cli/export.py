@@ -73,22 +73,14 @@ def _oci(arguments: argparse.Namespace, session: Session) -> None:
     if name == output.STANDARD or name.endswith(".tar"):
         save.write("oci-archive", arguments, session)
         return
-    from pathlib import Path
-
-    from wardian.image.layout import check_folder, write_folder
-
-    folder = Path(session.path(name))
-    check_folder(folder)  # before anything is built
-    with save.stored(arguments, session) as (library, image):
-        write_folder(library, image, folder, save.reference(image))
-    session.tell_of_output(str(folder))
+    folder = session.path(name)
+    image = session.store().save_layout(lambda: save.image(arguments, session), folder)
+    session.tell_of_output(folder)
     session.say(f"{name}: {image.name} {image.descriptor.digest}")
 
 
 def _dockerfile(arguments: argparse.Namespace, session: Session) -> None:
-    from pathlib import Path
-
-    from wardian.api.exporting import export_dockerfile
+    from wardian import export_dockerfile
 
     _check_platform(arguments)
     name = arguments.output or "dockerfile"
@@ -96,24 +88,23 @@ def _dockerfile(arguments: argparse.Namespace, session: Session) -> None:
         raise UsageError("wardian export: a Dockerfile needs files beside it", hint="name a folder with -o")
     written = export_dockerfile(
         _project(arguments, session),
-        Path(session.path(name)),
+        session.path(name),
         simple=arguments.simple,
         base=arguments.base,
     )
+    session.tell_of_output(session.path(name))
     session.say(f"{name}: {', '.join(sorted({_top(session.path(name), path) for path in written}))}")
 
 
 def _requirements(arguments: argparse.Namespace, session: Session) -> None:
-    from wardian.api.exporting import export_requirements
-    from wardian.image.platform import Platform
+    from wardian import export_requirements
 
-    platform = Platform.parse(arguments.platform) if arguments.platform else None
     project = _project(arguments, session)
-    _write_text(arguments, session, lambda: export_requirements(project, platform=platform))
+    _write_text(arguments, session, lambda: export_requirements(project, platform=arguments.platform))
 
 
 def _sbom(arguments: argparse.Namespace, session: Session) -> None:
-    from wardian.api.exporting import export_sbom
+    from wardian import export_sbom
 
     _check_platform(arguments)
     project = _project(arguments, session)

@@ -115,8 +115,8 @@ def _details(failure: WardianError, *, coloured: bool) -> str:
     """What stands above the message: for a notebook the failing cell, for other failures nothing."""
     if "wardian.runtime.notebook.events" not in sys.modules:  # then it cannot be a notebook's
         return ""
+    from wardian import NotebookError
     from wardian.cli.cells import show_failure
-    from wardian.runtime.notebook.events import NotebookError
 
     shown = show_failure(failure, coloured=coloured) if isinstance(failure, NotebookError) else ""
     return f"{shown}\n\n" if shown else ""

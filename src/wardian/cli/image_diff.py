@@ -6,9 +6,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
+    from wardian import Inventory
     from wardian.cli.parser import Parser
     from wardian.cli.session import Session
-    from wardian.inventory.model import Inventory
 
 USAGE = "A B [OPTIONS]"
 DESCRIPTION = """\
@@ -36,7 +36,7 @@ def add_arguments(parser: Parser) -> None:
 
 def execute(arguments: argparse.Namespace, session: Session) -> int:
     """Show it."""
-    from wardian.inventory.compare import compare
+    from wardian import compare
 
     difference = compare(_read(arguments.old, arguments, session), _read(arguments.new, arguments, session))
     if arguments.json:

@@ -10,11 +10,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
+    from wardian import Descriptor, History, StoredImage
     from wardian.cli.parser import Parser
     from wardian.cli.session import Session
-    from wardian.image.descriptor import Descriptor
-    from wardian.image.library import StoredImage
-    from wardian.image.manifest import History
 
 DESCRIPTION = """\
 Show how an image's layers came to be, the newest first: each layer's digest, its size as it travels, and
@@ -48,7 +46,7 @@ def execute(arguments: argparse.Namespace, session: Session) -> int:
 
 def history(image: StoredImage) -> list[tuple[History, Descriptor | None]]:
     """The steps from the first to the last with their layers; layers of which nothing is said come last."""
-    from wardian.image.manifest import History
+    from wardian import History
 
     layers = list(image.manifest.layers)
     found: list[tuple[History, Descriptor | None]] = []

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
+    from wardian import ImageStore, StoredImage
     from wardian.cli.parser import Parser
     from wardian.cli.session import Session
-    from wardian.image.library import Library, StoredImage
 
 DESCRIPTION = """\
 Show an image's digest, its configuration and its layers. With --json: the manifest's descriptor and
@@ -35,7 +35,7 @@ def execute(arguments: argparse.Namespace, session: Session) -> int:
         arguments.image, platform=arguments.platform, offline=arguments.offline, locked=arguments.locked
     )
     if arguments.json:
-        session.print_json(_as_json(session.library(), image))
+        session.print_json(_as_json(session.store(), image))
         return 0
     for name, value in _facts(image):
         session.say(f"{name:<11} {value}")
@@ -92,16 +92,14 @@ def printable(text: str) -> str:
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
-def _as_json(library: Library, image: StoredImage) -> dict[str, object]:
-    import json
-
+def _as_json(store: ImageStore, image: StoredImage) -> dict[str, object]:
     layers = zip(image.manifest.layers, image.configuration.diff_ids, layer_names(image), strict=True)
     return {
         "name": image.name,
         "platform": str(image.platform),
         "manifest": image.descriptor.as_json(),
         "annotations": dict(image.manifest.annotations),
-        "config": json.loads(library.read(image.manifest.config, "the configuration")),
+        "config": store.configuration(image),
         "layers": [
             {"name": name, **layer.as_json(), "diff_id": str(diff_id)} for layer, diff_id, name in layers
         ],

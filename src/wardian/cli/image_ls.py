@@ -7,11 +7,11 @@ from wardian.cli.render import SHORT_KEY, columns, size
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
+    from wardian import ImageStore, Kept, StoredImage
     from wardian.cli.parser import Parser
     from wardian.cli.session import Session
-    from wardian.image.kept import Kept
-    from wardian.image.library import Library, StoredImage
 
 DESCRIPTION = """\
 List the images that have a name: those built and packed from projects, pulled, loaded, or tagged. SIZE is
@@ -30,8 +30,8 @@ def add_arguments(parser: Parser) -> None:
 
 def execute(arguments: argparse.Namespace, session: Session) -> int:
     """Show the images as a table."""
-    library = session.library()
-    found = [(kept, _images(library, kept)) for kept in library.names()]
+    store = session.store()
+    found = [(kept, _images(store, kept)) for kept in store.names()]
     if arguments.json:
         session.print_json({"images": [_as_json(kept, images) for kept, images in found]})
         return 0
@@ -39,21 +39,21 @@ def execute(arguments: argparse.Namespace, session: Session) -> int:
         session.console.message("no images yet; `wardian pull` gets one, `wardian save` packs the project's")
         return 0
     for line in columns([HEADINGS, *(_row(kept, images) for kept, images in found)], right=(3,)):
-        print(line)
+        session.say(line)
     return 0
 
 
-def _images(library: Library, kept: Kept) -> list[StoredImage]:
+def _images(store: ImageStore, kept: Kept) -> Sequence[StoredImage]:
     """The images that a name stands for, as far as they are there and whole."""
     from wardian.errors import WardianError
 
     try:
-        return list(library.images(kept))
+        return store.images(kept)
     except WardianError:
-        return []
+        return ()
 
 
-def _row(kept: Kept, images: list[StoredImage]) -> tuple[str, ...]:
+def _row(kept: Kept, images: Sequence[StoredImage]) -> tuple[str, ...]:
     return (
         kept.name.familiar,
         kept.descriptor.digest.hex[:SHORT_KEY],
@@ -63,12 +63,12 @@ def _row(kept: Kept, images: list[StoredImage]) -> tuple[str, ...]:
     )
 
 
-def _bytes(images: list[StoredImage]) -> int:
+def _bytes(images: Sequence[StoredImage]) -> int:
     layers = {layer.digest: layer.size for image in images for layer in image.manifest.layers}
     return sum(layers.values())
 
 
-def _as_json(kept: Kept, images: list[StoredImage]) -> dict[str, object]:
+def _as_json(kept: Kept, images: Sequence[StoredImage]) -> dict[str, object]:
     return {
         "name": str(kept.name),
         "digest": str(kept.descriptor.digest),

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from wardian.cli.session import Session
 
 DESCRIPTION = """\
-Take away images' names. An image without a name goes with the next `wardian prune`, as far as no other
-image has its layers."""
+Take away images' names; a digest stands for a name where it has but one. An image without a name goes with
+the next `wardian prune`, as far as no other image has its layers."""
 EXAMPLES = (
     ("wardian image rm penguins:1.0", "one name"),
     ("wardian image rm penguins:1.0 penguins:1.1 && wardian prune", "and the disk's room at once"),
@@ -26,14 +26,10 @@ def add_arguments(parser: Parser) -> None:
 
 def execute(arguments: argparse.Namespace, session: Session) -> int:
     """Take all names away, or none where one of them is not there."""
-    library = session.library()
-    with library.store.use():
-        found = {kept.name: kept for kept in map(library.lookup, arguments.images)}
-        for name in found:
-            library.forget(name)
+    removed = session.store().remove(*arguments.images)
     if arguments.json:
-        session.print_json({"removed": [str(name) for name in found]})
+        session.print_json({"removed": [str(kept.name) for kept in removed]})
         return 0
-    for name in found:
-        session.say(f"removed {name.familiar}")
+    for kept in removed:
+        session.say(f"removed {kept.name.familiar}")
     return 0

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
+    from wardian import Inventory
     from wardian.cli.parser import Parser
     from wardian.cli.session import Session
-    from wardian.inventory.model import Inventory
 
 DESCRIPTION = """\
 Show what makes an image big: its files by package, the largest first, unpacked and about as they travel;
@@ -65,14 +65,12 @@ def execute(arguments: argparse.Namespace, session: Session) -> int:
 
 def read(name: str | None, arguments: argparse.Namespace, session: Session) -> Inventory:
     """The inventory of an image of the store, or of the project's; kept from `prune` meanwhile."""
-    from wardian.inventory.read import take_inventory
-
-    library = session.library()
-    with library.store.use(lambda: session.console.message("waiting for another process, which prunes")):
+    store = session.store()
+    with store.using():
         image = session.image(
             name, platform=arguments.platform, offline=arguments.offline, locked=arguments.locked
         )
-        return take_inventory(library, image, session.console)
+        return store.inventory(image)
 
 
 def _pictures(arguments: argparse.Namespace) -> dict[str, Callable[[Inventory], str]]:
@@ -89,18 +87,17 @@ def _pictures(arguments: argparse.Namespace) -> dict[str, Callable[[Inventory], 
 
 
 def _page(inventory: Inventory) -> str:
+    from wardian import size_page
     from wardian.cli.render import size
-    from wardian.inventory.page import page
 
-    return page(inventory, size)
+    return size_page(inventory, size)
 
 
 def _drawing(inventory: Inventory) -> str:
+    from wardian import measure, size_map
     from wardian.cli.render import size
-    from wardian.inventory.measure import grow
-    from wardian.inventory.treemap import drawing
 
-    return drawing(grow(inventory), size)
+    return size_map(measure(inventory).tree, size)
 
 
 def _natural(text: str) -> int:

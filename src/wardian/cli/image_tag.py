@@ -27,18 +27,12 @@ def add_arguments(parser: Parser) -> None:
 
 def execute(arguments: argparse.Namespace, session: Session) -> int:
     """Name it."""
-    from wardian.errors import ImageError
-    from wardian.image.reference import Reference
-
-    name = Reference.parse(arguments.name)
-    if name.digest:
-        raise ImageError(f"{arguments.name} names a digest, which no one can choose", hint="write NAME:TAG")
-    library = session.library()
-    with library.store.use():
-        kept = library.lookup(arguments.image)
-        made = library.keep(name, kept.descriptor, origin="tagged")
+    store = session.store()
+    with store.using():
+        kept = store.lookup(arguments.image)
+        made = store.tag(arguments.image, arguments.name)
     if arguments.json:
         session.print_json({"name": str(made.name), "digest": str(made.descriptor.digest)})
     else:
-        session.say(f"{name.familiar} is {kept.name.familiar}")
+        session.say(f"{made.name.familiar} is {kept.name.familiar}")
     return 0

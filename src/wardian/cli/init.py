@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from wardian.cli.session import Session
 
 DESCRIPTION = """\
-Write wardian.toml for this project, with what was found in it: requirements.txt, pyproject.toml, apt.txt,
-.python-version, or else the imports of its scripts and notebooks. An empty folder gets a set of common
-data-science packages. Nothing is installed, and `wardian run` works without it too."""
+Write wardian.toml into this folder, or that of -C, with what was found in it: requirements.txt,
+pyproject.toml, apt.txt, .python-version, or else the imports of its scripts and notebooks. An empty folder
+gets a set of common data-science packages. Nothing is installed, and `wardian run` works without it too."""
 EXAMPLES = (
     ("wardian init", "in the project's folder"),
     ("wardian -C analysis init --force", "overwrite the wardian.toml of another project"),
@@ -27,7 +27,7 @@ def add_arguments(parser: Parser) -> None:
 
 def execute(arguments: argparse.Namespace, session: Session) -> int:
     """Write the file; say where it is and what it came from."""
-    project = session.project()
+    project = session.project(here=True)
     # What is overwritten need not even be readable.
     detected = [] if arguments.force else list(project.detected)
     path = project.initialize(force=arguments.force)

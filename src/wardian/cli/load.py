@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from wardian.cli.parser import Parser
     from wardian.cli.session import Session
-    from wardian.image.kept import Kept
 
 DESCRIPTION = """\
 Load images that `wardian save`, `docker save`, `podman save` or skopeo has written: docker archives, OCI
@@ -42,7 +41,11 @@ def execute(arguments: argparse.Namespace, session: Session) -> int:
     place = arguments.file or arguments.input or "-"
     if place == "-" and (sys.stdin is None or sys.stdin.isatty()):
         raise UsageError("wardian load: there is nothing to load", hint="name a file, or send one by a pipe")
-    found = _load(place, session)
+    store = session.store()
+    if place == "-":
+        found = store.load(sys.stdin.buffer, what="standard input")
+    else:
+        found = store.load(session.path(place))
     if arguments.json:
         images = [{"name": str(kept.name), "digest": str(kept.descriptor.digest)} for kept in found]
         session.print_json({"images": images})
@@ -50,15 +53,3 @@ def execute(arguments: argparse.Namespace, session: Session) -> int:
     for kept in found:
         session.say(f"{kept.name.familiar} ({kept.descriptor.digest.hex[:SHORT_KEY]})")
     return 0
-
-
-def _load(place: str, session: Session) -> tuple[Kept, ...]:
-    from pathlib import Path
-
-    from wardian.image.load import load, load_stream
-
-    library = session.library()
-    with library.store.use(lambda: session.console.message("waiting for another process, which prunes")):
-        if place == "-":
-            return load_stream(library, sys.stdin.buffer, "standard input", session.console)
-        return load(library, Path(session.path(place)), session.console)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wardian.cli.parser import UsageError
 from wardian.cli.render import change_lines, changes_as_json
 
 TYPE_CHECKING = False
@@ -52,6 +53,11 @@ def execute(arguments: argparse.Namespace, session: Session) -> int:
     """Lock, or with --check compare, and show what changed."""
     project = session.project(offline=arguments.offline)
     if arguments.check:
+        if arguments.as_of or arguments.platform:
+            raise UsageError(
+                "wardian lock: --check looks at the lock as it is, for the platforms that it has to be for",
+                hint="leave --as-of and --platform out",
+            )
         project.check_lock()
         return _render_check(arguments, session)
     upgrade = arguments.upgrade if arguments.upgrade else arguments.upgrade is not None
@@ -63,11 +69,12 @@ def _render(lock: Lock, arguments: argparse.Namespace, session: Session) -> int:
     platforms = [str(platform) for platform in lock.platforms]
     if arguments.json:
         changes = changes_as_json(lock.changes)
-        session.print_json({"path": str(lock.path), "platforms": platforms, "changes": changes})
+        told = {"path": str(lock.path), "platforms": platforms, "changes": changes, "written": lock.written}
+        session.print_json(told)
         return 0
     for line in change_lines(lock.changes, everything=session.verbose):
         session.say(line)
-    outcome = "wrote" if lock.changes else "unchanged:"
+    outcome = "wrote" if lock.written else "unchanged:"
     session.say(f"{outcome} {lock.path} for {', '.join(platforms)}")
     return 0
 

@@ -40,7 +40,7 @@ def add_arguments(parser: Parser) -> None:
 def execute(arguments: argparse.Namespace, session: Session) -> int:
     """Ask for what is missing, log in, and say where the credentials are."""
     user, password = _credentials(arguments)
-    from wardian.api.registries import login
+    from wardian import login
 
     done = login(
         arguments.registry, user, password, environment=session.environment, insecure=arguments.insecure
@@ -55,7 +55,7 @@ def _credentials(arguments: argparse.Namespace) -> tuple[str, str]:
     if arguments.password_stdin:
         if not arguments.username:
             raise UsageError("wardian login: --password-stdin needs a user name", hint="add -u USER")
-        password = sys.stdin.read(_LARGEST).rstrip("\r\n")
+        password = _read_password()
         if not password:
             raise UsageError("wardian login: there is no password on standard input", hint="pipe it in")
         return arguments.username, password
@@ -65,6 +65,16 @@ def _credentials(arguments: argparse.Namespace) -> tuple[str, str]:
             hint="give it with -u USER --password-stdin",
         )
     return _ask(arguments.username)
+
+
+def _read_password() -> str:
+    """What stands on standard input, whatever the locale takes its bytes for."""
+    try:
+        return sys.stdin.buffer.read(_LARGEST).decode().rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            "wardian login: the password on standard input is not UTF-8 text", hint="pipe in its text"
+        ) from error
 
 
 def _ask(user: str | None) -> tuple[str, str]:

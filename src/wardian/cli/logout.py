@@ -33,7 +33,7 @@ def execute(arguments: argparse.Namespace, session: Session) -> int:
         raise UsageError(
             "wardian logout: --all and a registry exclude each other", hint="name one of the two"
         )
-    from wardian.api.registries import logout, logout_everywhere, registry_name
+    from wardian import logout, logout_everywhere, registry_name
 
     if arguments.all:
         names = logout_everywhere(environment=session.environment)

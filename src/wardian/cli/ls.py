@@ -7,7 +7,6 @@ from wardian.cli.render import SHORT_KEY, age, columns, size
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
 
     from wardian import ImageRecord
     from wardian.cli.parser import Parser
@@ -41,14 +40,10 @@ def execute(arguments: argparse.Namespace, session: Session) -> int:
         return 0
     from datetime import UTC, datetime
 
-    _print(found, datetime.now(UTC).timestamp())
+    now = datetime.now(UTC).timestamp()
+    for line in columns([HEADINGS, *(_row(image, now) for image in found)], right=(4, 5)):
+        session.say(line)
     return 0
-
-
-def _print(found: Sequence[ImageRecord], now: float) -> None:
-    rows = [HEADINGS, *(_row(image, now) for image in found)]
-    for line in columns(rows, right=(4, 5)):
-        print(line)
 
 
 def _row(image: ImageRecord, now: float) -> tuple[str, ...]:

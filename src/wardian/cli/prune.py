@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from wardian.cli.session import Session
 
 DESCRIPTION = """\
-Delete images whose project is gone or has been built anew since, and the parts and downloads that no
-image uses: a build makes again what it needs. Roots that `--keep` kept go with --all, or with --older-than
-once their project is gone. Nothing is deleted while something is being built or run."""
+Delete images whose project is gone or has been built anew since, the parts that no image uses, and package
+lists older than a month: a build makes again what it needs. Fetched packages go when no project's image is
+left, or with --older-than. Roots that `--keep` kept go with --all, or with --older-than once their project
+is gone. Nothing is deleted while something is being built or run."""
 EXAMPLES = (
     ("wardian prune --dry-run", "show what would go"),
-    ("wardian prune --older-than 30d", "images that were not used for 30 days"),
+    ("wardian prune --older-than 30d", "images not used, and packages fetched, for 30 days"),
     ("wardian prune --all", "everything, kept roots too"),
 )
 _UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}  # seconds

@@ -24,28 +24,19 @@ EXAMPLES = (
 def add_arguments(parser: Parser) -> None:
     """Declare the verb's options."""
     parser.add_argument("reference", metavar="REF", help="what: REGISTRY/NAME:TAG or …@DIGEST")
-    parser.add_argument("--platform", type=_platform, metavar="OS/ARCH", help="instead of this machine's")
+    parser.add_argument("--platform", metavar="OS/ARCH", help="instead of this machine's")
     parser.add_insecure()
     parser.add_common(json=True)
 
 
 def execute(arguments: argparse.Namespace, session: Session) -> int:
     """Pull, and name what has arrived."""
-    from wardian.api.pulling import pull_and_unpack
-    from wardian.image.platform import Platform
-    from wardian.image.reference import Reference
+    from wardian import Reference
 
     reference = Reference.parse(arguments.reference)
-    library = session.library()
-    with library.store.use(lambda: session.console.message("waiting for another process, which prunes")):
-        image = pull_and_unpack(
-            reference,
-            library,
-            platform=arguments.platform or Platform.host(),
-            environment=session.environment,
-            progress=session.console,
-            insecure=arguments.insecure,
-        )
+    image = session.store().pull(
+        arguments.reference, platform=arguments.platform, insecure=arguments.insecure
+    )
     packed = sum(layer.size for layer in image.manifest.layers)
     if arguments.json:
         session.print_json(
@@ -62,9 +53,3 @@ def execute(arguments: argparse.Namespace, session: Session) -> int:
         f"{reference.familiar} {image.descriptor.digest}: {len(image.manifest.layers)} layers, {size(packed)}"
     )
     return 0
-
-
-def _platform(text: str) -> object:
-    from wardian.image.platform import Platform
-
-    return Platform.parse(text)

@@ -8,10 +8,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
-    from wardian.api.shipping import Arrived, Pushed, Source
+    from wardian import Pushed
     from wardian.cli.parser import Parser
     from wardian.cli.session import Session
-    from wardian.image.library import Library, StoredImage
 
 DESCRIPTION = """\
 Push the project's image to a registry, or an image of the store. The project is locked and built first where
@@ -45,49 +44,33 @@ def execute(arguments: argparse.Namespace, session: Session) -> int:
     """Push, and say what was sent."""
     import time
 
-    from wardian.api.shipping import push
-    from wardian.image.reference import Reference
-
     start = time.monotonic()
-    reference = Reference.parse(arguments.reference)
-    library = session.library()
-    with library.store.use(lambda: session.console.message("waiting for another process, which prunes")):
-        source, has_platforms = _source(arguments, session, library)
-        pushed = push(
-            source,
-            reference,
-            store=library.store,
-            environment=session.environment,
-            progress=session.console,
-            insecure=arguments.insecure,
-            beside=arguments.beside or has_platforms,
-        )
+    pushed = _push(arguments, session)
     if arguments.json:
         session.print_json(_as_json(pushed, time.monotonic() - start))
         return 0
     traffic = pushed.traffic
     session.say(
-        f"{reference.familiar} {pushed.digest}: sent {size(traffic.bytes_sent)} in {traffic.sent} of "
+        f"{pushed.reference.familiar} {pushed.digest}: sent {size(traffic.bytes_sent)} in {traffic.sent} of "
         f"{len(pushed.image.manifest.layers) + 1} blobs in {seconds(time.monotonic() - start)}"
     )
     return 0
 
 
-def _source(arguments: argparse.Namespace, session: Session, library: Library) -> tuple[Source, bool]:
-    """Where the image comes from, and whether it is one of several platforms'."""
-    from wardian.api.shipping import stored
-    from wardian.image.platform import Platform
-
-    platform = Platform.parse(arguments.platform) if arguments.platform else None
-    if arguments.image is not None:
-        return stored(library, arguments.image, platform), False
-    session.check_platform(platform)
-    project = session.project(offline=arguments.offline, locked=arguments.locked)
-
-    def source(arrived: Arrived) -> StoredImage:
-        return project.assemble(compression=arguments.compression, arrived=arrived)
-
-    return source, project.has_platforms()
+def _push(arguments: argparse.Namespace, session: Session) -> Pushed:
+    if arguments.image is None:
+        session.check_platform(arguments.platform)
+        project = session.project(offline=arguments.offline, locked=arguments.locked)
+        return project.push(
+            arguments.reference,
+            compression=arguments.compression,
+            insecure=arguments.insecure,
+            beside=arguments.beside,
+        )
+    store = session.store()
+    with store.using():
+        image = store.find(arguments.image, platform=arguments.platform)
+        return store.push(image, arguments.reference, insecure=arguments.insecure, beside=arguments.beside)
 
 
 def _as_json(pushed: Pushed, took: float) -> dict[str, object]:

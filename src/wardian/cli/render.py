@@ -6,7 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from wardian.lock.model import Change
+    from wardian import Change
 
 SHORT_KEY = 12  # hexadecimal digits that tell keys apart for people, as other container tools show
 CHANGES_SHOWN = 20  # beyond that a list is no longer read

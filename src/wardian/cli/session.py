@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from wardian import Project
+    from wardian import Compression, ImageStore, Project, StoredImage
     from wardian.cli.console import Console
-    from wardian.image.compression import Compression
-    from wardian.image.library import Library, StoredImage
-    from wardian.image.platform import Platform
 
 
 class Session:
     """The global options, and what hangs on them. Everything costly is made when first asked for."""
 
-    __slots__ = ("_console", "environment", "folder", "quiet", "verbose")
+    __slots__ = ("_console", "_project", "environment", "folder", "quiet", "verbose")
 
     def __init__(self, *, folder: str, environment: Mapping[str, str], quiet: bool, verbose: bool) -> None:
         self.folder = folder
@@ -28,6 +26,7 @@ class Session:
         self.quiet = quiet
         self.verbose = verbose
         self._console: Console | None = None
+        self._project: Project | None = None
 
     @property
     def console(self) -> Console:
@@ -38,17 +37,19 @@ class Session:
             self._console = Console(sys.stderr, self.environment, quiet=self.quiet, verbose=self.verbose)
         return self._console
 
-    def project(self, *, offline: bool = False, locked: bool = False) -> Project:
-        """Open the project in `folder`; raises SpecError when it cannot be read."""
+    def project(self, *, offline: bool = False, locked: bool = False, here: bool = False) -> Project:
+        """Open the project of `folder`, with `here` never one above; raises SpecError."""
         from wardian import Project
 
-        return Project.open(
+        self._project = Project.open(
             self.folder,
             environment=self.environment,
             progress=self.console,
             offline=offline,
             locked=locked,
+            here=here,
         )
+        return self._project
 
     def home(self) -> Path:
         """The folder that holds everything wardian keeps."""
@@ -68,21 +69,17 @@ class Session:
         locked: bool = False,
     ) -> StoredImage:
         """The image `name` of the store, or the project's own, which is built and packed first."""
-        from wardian.image.platform import Platform
+        if name is not None:
+            return self.store().find(name, platform=platform)
+        self.check_platform(platform)
+        return self.project(offline=offline, locked=locked).assemble(compression=compression)
+
+    def check_platform(self, platform: str | None) -> None:
+        """Raise ImageError where the project's own image is wanted for another machine's platform."""
+        from wardian import Platform
+        from wardian.errors import ImageError
 
         wanted = Platform.parse(platform) if platform else None
-        if name is None:
-            self.check_platform(wanted)
-            return self.project(offline=offline, locked=locked).assemble(compression=compression)
-        from wardian.api.shipping import complete
-
-        return complete(self.library(), name, wanted)
-
-    def check_platform(self, wanted: Platform | None) -> None:
-        """Raise ImageError where the project's own image is wanted for another machine's platform."""
-        from wardian.errors import ImageError
-        from wardian.image.platform import Platform
-
         if wanted not in (None, Platform.host()):
             raise ImageError(
                 f"the project's image cannot be built for {wanted} here: this machine is {Platform.host()}",
@@ -91,23 +88,44 @@ class Session:
 
     def tell_of_output(self, path: str) -> None:
         """Say that what was just written will be part of the next image, if it will."""
-        folder = os.path.realpath(self.folder)
-        if os.path.realpath(path).startswith(f"{folder}{os.sep}"):
-            name = os.path.relpath(os.path.realpath(path), folder)
-            self.console.message(
-                f"{name} lies in the project: the next image has it too, unless .dockerignore names it"
-            )
+        place = os.path.realpath(path)
+        for folder in self._projects(os.path.dirname(place)):
+            if place.startswith(f"{folder}{os.sep}"):
+                name = os.path.relpath(place, folder)
+                self.console.message(
+                    f"{name} lies in the project: the next image has it too, unless .dockerignore names it"
+                )
+                return
 
-    def library(self) -> Library:
+    def _projects(self, folder: str) -> Iterator[str]:
+        """The project that was opened, and the one whose spec is written in `folder` or above."""
+        from wardian.api.folders import find_written
+        from wardian.errors import SpecError
+
+        if self._project is not None:
+            yield str(self._project.folder)
+        with contextlib.suppress(SpecError):  # another user's
+            if written := find_written(folder):
+                yield written
+
+    def store(self) -> ImageStore:
         """The images of the store; raises StoreError."""
-        from wardian.image.library import Library
-        from wardian.store.store import Store
+        from wardian import ImageStore
 
-        return Library(Store.open(self.home()))
+        return ImageStore.open(environment=self.environment, progress=self.console)
 
     def path(self, text: str) -> str:
-        """A path that the user wrote, absolute; `-C` has made it relative to the project's folder."""
-        return os.path.abspath(os.path.join(self.folder, text))
+        """A path that the user wrote, absolute; `-C` has made it relative to the project's folder.
+
+        Raises HostError where the current folder has been removed.
+        """
+        try:
+            return os.path.abspath(os.path.join(self.folder, text))
+        except FileNotFoundError as error:
+            from wardian.errors import HostError
+
+            message = "the current folder is no longer there"
+            raise HostError(message, hint="change to one that is") from error
 
     def say(self, text: str) -> None:
         """Print one line of result, unless it is not wanted."""

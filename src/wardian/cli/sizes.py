@@ -10,14 +10,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from wardian import Branch, measure
 from wardian.cli.image_inspect import printable
 from wardian.cli.parser import colours
 from wardian.cli.render import SHORT_KEY, count, size
-from wardian.inventory.measure import Branch, duplicates, grow, largest, lost
 
 if TYPE_CHECKING:
+    from wardian import Inventory, Measures
     from wardian.cli.session import Session
-    from wardian.inventory.model import Inventory
 
 WIDTH = 110  # columns where no terminal has any
 _BAR = 12
@@ -29,14 +29,14 @@ _STYLES = {"debian": "red", "alpine": "red", "python": "blue", "code": "green", 
 def show(inventory: Inventory, session: Session, *, depth: int, top: int) -> None:
     """Print the tree down to `depth`, the `top` largest of each node, and what is remarkable."""
     console = _console(coloured=colours(sys.stdout, session.environment))
-    root = grow(inventory)
-    console.print(Text(_headline(inventory, root)))
+    measures = measure(inventory)
+    console.print(Text(_headline(inventory, measures.tree)))
     console.print()
     with console.capture() as captured:
-        console.print(_tree(root, depth, top))
+        console.print(_tree(measures.tree, depth, top))
     for line in captured.get().splitlines():
         print(line.rstrip())  # rich fills the last column up
-    for heading, lines in _remarks(inventory, top):
+    for heading, lines in _remarks(measures, top):
         console.print()
         console.print(Text(heading, style="bold"))
         for line in lines:
@@ -115,9 +115,9 @@ def _name(branch: Branch) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
-def _remarks(inventory: Inventory, top: int) -> Iterator[tuple[str, Sequence[str]]]:
+def _remarks(measures: Measures, top: int) -> Iterator[tuple[str, Sequence[str]]]:
     """Headings and lines."""
-    same, big, gone = duplicates(inventory), largest(inventory), lost(inventory)
+    same, big, gone = measures.duplicates, measures.largest, measures.lost
     if same:
         wasted = size(sum(it.wasted for it in same))
         lines = [
@@ -142,8 +142,8 @@ def _remarks(inventory: Inventory, top: int) -> Iterator[tuple[str, Sequence[str
 
 def as_json(inventory: Inventory, top: int | None) -> dict[str, object]:
     """All of it, of every list the first `top`."""
-    root = grow(inventory)
-    same, gone = duplicates(inventory), lost(inventory)
+    measures = measure(inventory)
+    root, same, gone = measures.tree, measures.duplicates, measures.lost
     return {
         "name": legible(inventory.image.name),
         "digest": inventory.image.descriptor.digest,
@@ -180,7 +180,7 @@ def as_json(inventory: Inventory, top: int | None) -> dict[str, object]:
                 "layer": it.layer,
                 "package": legible(it.package.title),
             }
-            for it in largest(inventory)[: top or _BIG_FILES]
+            for it in measures.largest[: top or _BIG_FILES]
         ],
         "layers": [
             {"name": legible(it.name), "digest": it.digest, "bytes": it.unpacked, "packed": it.packed}

@@ -39,6 +39,26 @@ class Duplicate:
         return self.size * (len(self.paths) - 1)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measures:
+    """What makes an image big: its tree, and of each list what takes the most room first."""
+
+    tree: Branch
+    duplicates: tuple[Duplicate, ...]
+    largest: tuple[File, ...]
+    lost: tuple[Lost, ...]
+
+
+def measure(inventory: Inventory) -> Measures:
+    """All measures of an image."""
+    return Measures(
+        tree=grow(inventory),
+        duplicates=tuple(duplicates(inventory)),
+        largest=tuple(largest(inventory)),
+        lost=tuple(lost(inventory)),
+    )
+
+
 def duplicates(inventory: Inventory) -> list[Duplicate]:
     """The same content in several places, the most waste first."""
     found: dict[tuple[str, int], list[str]] = {}
