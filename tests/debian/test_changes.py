@@ -196,7 +196,13 @@ def test_whole_seconds_and_clocks_set_back_divide_nothing(unpack: Unpack) -> Non
 
 
 def test_packages_that_share_a_path_are_told_apart(unpack: Unpack) -> None:
-    one = package("one", folder("./etc"), member("./etc/both", b"of one"), member("./etc/same", b"same"))
+    one = package(
+        "one",
+        folder("./etc"),
+        member("./etc/both", b"of one"),
+        member("./etc/same", b"same"),
+        more="Replaces: one, absent, two (<< 1)\n",
+    )
     two = package(
         "two",
         folder("./etc"),

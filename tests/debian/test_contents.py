@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,6 +37,8 @@ RICH = package(
     folder("./etc"),
     member("./etc/one.conf", b"setting\n", mode=0o640, uid=3, gid=4),
     folder("./var/spool/one", 0o1775, uid=6, gid=12),
+    folder("./var/mail", 0o2775, gid=8),
+    folder("./var/mail/one", 0o700),
     folder("./usr/share"),
     folder("./usr/share/doc"),
     folder("./usr/share/doc/one"),
@@ -68,6 +71,8 @@ def test_a_package_holds_what_its_archive_says(unpack: Unpack) -> None:
         known("etc", "directory", 0o755),
         known("etc/one.conf", "file", 0o640, uid=3, gid=4, size=8),
         known("var/spool/one", "directory", 0o1775, uid=6, gid=12),
+        known("var/mail", "directory", 0o2775, gid=8),
+        known("var/mail/one", "directory", 0o700),
         known("usr/share", "directory", 0o755),
         known("usr/share/doc", "directory", 0o755),
         known("usr/share/doc/one", "directory", 0o755),
@@ -75,6 +80,13 @@ def test_a_package_holds_what_its_archive_says(unpack: Unpack) -> None:
         known("usr/share/doc/other", "symlink", 0o777, target="one"),
     ]
     assert list(found.values()) == expected
+
+
+def test_folders_have_the_modes_of_their_archive(unpack: Unpack) -> None:
+    stage = unpack(RICH)
+    modes = {"var/spool/one": 0o1775, "var/mail": 0o2775, "var/mail/one": 0o700}
+    assert {path: stat.S_IMODE((stage.root / path).stat().st_mode) for path in modes} == modes
+    assert modes.keys().isdisjoint(stage.changes())
 
 
 def test_the_database_knows_what_was_unpacked(unpack: Unpack) -> None:
@@ -109,6 +121,7 @@ def test_a_package_left_to_dpkg_is_recorded_like_any_other(unpack: Unpack) -> No
         member("./etc/one.conf", b"mine"),
         preinst="#!/bin/sh\ndpkg-divert --add /usr/bin/two\n",
         conffiles="/etc/one.conf\n",
+        triggers="interest-noawait /usr/share/two\n",
     )
     base = unpack(diverting)
     above = unpack(diverting, below=[base])
@@ -117,6 +130,7 @@ def test_a_package_left_to_dpkg_is_recorded_like_any_other(unpack: Unpack) -> No
     assert above_record.package.entries == base_record.packages[0].entries
     assert above_record.digests == base.unpacked.records[0].digests
     assert above.unpacked.lists["one.list"] == (base.root / INFO / "one.list").read_bytes()
+    assert above.unpacked.interests == (("one", "interest-noawait /usr/share/two\n"),)
     assert not (above.root / "usr/bin/one").exists()
 
 

@@ -71,6 +71,22 @@ def test_the_locked_releases_are_loaded_without_fetching(world, again, site, sto
     assert Index.load(store, changed, platform, certificates=certificates) is None
 
 
+@pytest.mark.parametrize("size", [0, 100])
+def test_lists_that_lost_their_end_are_fetched_again(world, again, site, store, platform, certificates, size):
+    first = again()
+    assert first.stanza("hello") is not None
+    for item in first.lists:
+        beside = item.path.with_name(f"{item.path.name}.names")
+        for path in (item.path, *([beside] if beside.exists() else [])):
+            path.write_bytes(path.read_bytes()[:size])
+    assert Index.load(store, first.releases, platform, certificates=certificates) is None
+    with pytest.raises(FetchError, match="were never fetched"):
+        again(offline=True)
+    second = again()
+    assert second.versions("hello") == ("1.0-1", "1.0-1+deb13u1")
+    assert second.releases == first.releases
+
+
 def test_locked_releases_stay_loadable_after_newer_ones(world, again, store, platform, certificates):
     before = again().releases
     world.main.add(world.suites["trixie"], "new")
@@ -172,7 +188,7 @@ def test_a_list_that_is_not_the_one_signed(world, again):
         again()
 
 
-def test_a_list_that_unpacks_to_something_else(world, again):
+def test_a_list_that_unpacks_to_something_else(world, again, archives, site):
     """The compressed file is as signed, yet not a compression of the plain one: a bomb, say."""
     import gzip
 
@@ -192,6 +208,11 @@ def test_a_list_that_unpacks_to_something_else(world, again):
     (folder / "InRelease").write_bytes(signed)
     with pytest.raises(VerificationError, match="does not unpack to what its release names: 10 bytes"):
         again()
+    address = site.url.replace("://", "://me:secret@")
+    with pytest.raises(VerificationError, match="does not unpack to") as caught:
+        again(archives=replace(archives, main=(f"{address}/debian/",)))
+    assert f"{site.url}/debian/dists/trixie/main" in caught.value.message
+    assert "secret" not in caught.value.message
 
 
 def test_a_platform_that_the_suite_lacks(world, store, fetcher, archives, certificates, now):

@@ -39,6 +39,7 @@ def test_closure_takes_the_first_alternative_that_fits():
     )
     assert found.closure(["root"]) == {"root", "right", "carrier", "sh", "init"}
     assert found.closure(["virtual", "?essential"]) == {"carrier", "sh", "init"}
+    assert found.closure(["root"], preferred={"other"}) == {"root", "other", "sh", "init"}
 
 
 def test_versioned_provides():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -105,6 +106,19 @@ def test_adding_keeps_what_is_there_and_fetches_nothing(world, run, site):
     assert second.releases == first.releases
     assert stages(second) == {**stages(first), "codec": 2, "player": 2}
     assert versions(second)["spell"] == "1.0"
+
+
+def test_what_the_base_comes_to_need_is_stage_0(world, run):
+    first = run("editor")
+    second = run("editor", keep=first, base_roots=["?essential", "player"])
+    assert stages(second) == {
+        **dict.fromkeys(["base", "codec", "libbase", "libshared", "player"], 0),
+        **dict.fromkeys(["editor", "spell"], 1),
+    }
+    misplaced = [replace(each, stage=1 if each.stage else 0) for each in run("editor", "player").packages]
+    kept = replace(first, packages=tuple(misplaced))
+    assert run("editor", keep=kept, base_roots=["?essential", "player"]) == second
+    assert run("editor", keep=second, base_roots=["?essential", "player"]) == second
 
 
 def test_removing_drops_what_only_that_needed(world, run):

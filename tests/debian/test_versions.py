@@ -37,6 +37,11 @@ def test_order():
     assert sorted(mixed, key=DebianVersion) == ORDERED
 
 
+def test_the_epoch_ends_at_the_first_colon():
+    assert DebianVersion("1:2:3-1") < DebianVersion("2:0")
+    assert DebianVersion("1:2:3-1") > DebianVersion("1:2-1")
+
+
 def test_equal_though_written_differently():
     assert DebianVersion("0:1.0") == DebianVersion("1.00-0")
     assert len({DebianVersion("1"), DebianVersion("1-0")}) == 1

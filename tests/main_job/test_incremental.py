@@ -115,6 +115,16 @@ def test_one_system_package_more_leaves_all_others_and_can_be_removed(
     assert here.sh("command -v tree || echo gone") == "gone\n"
 
 
+def test_python_that_comes_later_is_in_the_base(
+    grown: tuple[Path, dict[str, Any]], plain: Account, folder_name: str
+) -> None:
+    folder = plain.project(folder_name, {"wardian.toml": '[system]\npackages = ["file"]\n'})
+    assert sorted(_keys(plain.build(folder))) == ["base", "system"]
+    expect(plain.wardian("add", "six", cwd=folder))
+    assert _keys(plain.build(folder)) == _keys(grown[1])
+    assert Bench(plain, folder).run("--", "python", "-c", "import six; print(six.__name__)") == "six\n"
+
+
 def test_images_are_listed(bench: Bench) -> None:
     image = bench.account.build(bench.folder)
     listed = expect(bench.wardian("ls", "--json"), json_output=True)["images"]

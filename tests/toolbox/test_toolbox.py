@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from wardian.errors import BuildError, FetchError, InternalError, VerificationError
+from wardian.store.store import Store
 from wardian.toolbox import patch
 from wardian.toolbox.toolbox import PACKAGES, Toolbox
 
@@ -79,6 +80,7 @@ def test_what_is_taken_and_where_it_lies(ensure):
     assert found == [
         "bin/apt-get",
         "bin/crun",
+        "complete",
         "lib/ld-linux-x86-64.so.2",
         "lib/libx.so.1",
         "lib/libx.so.1.2",
@@ -102,6 +104,29 @@ def test_it_is_made_once(ensure, store, host):
     first = ensure(FILES)
     assert ensure({}) == first
     assert Toolbox.find(store, host) == first
+    assert list((store.root / "temporary").iterdir()) == []
+
+
+def test_the_way_to_the_store_may_go(tmp_path, store, host):
+    """The key is that of the real path, and so must be what the programs hold."""
+    way = tmp_path / "way"
+    way.symlink_to(store.root)
+    packed = pack(tmp_path / "all.tar", FILES)
+    toolbox = Toolbox.ensure(Store(way), host, debs=lambda names: [packed], data=opened)
+    asked = [str(patch.find_patchelf()), "--print-interpreter", str(toolbox.program("crun"))]
+    said = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    found = Toolbox.find(store, host)
+    assert found is not None
+    assert said == str(found.root / "lib/ld-linux-x86-64.so.2")
+
+
+def test_one_without_its_marker_is_made_again(ensure, store, host):
+    toolbox = ensure(FILES)
+    (toolbox.root / "complete").unlink()
+    (toolbox.root / "bin/crun").write_bytes(b"")
+    assert Toolbox.find(store, host) is None
+    assert ensure(FILES) == toolbox
+    assert toolbox.program("crun").stat().st_size > 0
     assert list((store.root / "temporary").iterdir()) == []
 
 

@@ -130,6 +130,7 @@ class Builder:
                 sandbox=self.sandbox(layer.below, folder),
                 into=folder / f"snapshot/root{place}",
                 place=place,
+                below=layer.below,
                 offline=workshop.offline,
                 progress=workshop.progress,
             )
@@ -251,6 +252,7 @@ class Builder:
                 unpacked=unpacked.unpacked,
                 deferred=unpacked.deferred,
                 lists=unpacked.lists,
+                interests=unpacked.interests,
                 roots=(*sandbox.lowers, root),
                 architecture=layer.architecture,
                 docs=layer.docs,

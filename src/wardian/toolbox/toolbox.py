@@ -8,6 +8,7 @@ no tar, no shared library. Where packages come from, and what is verified, is th
     KEY/methods/     apt's acquire methods; it asks one what it can do even where nothing is acquired
     KEY/lib/         ld.so and all shared libraries, side by side
     KEY/share/NAME   data files
+    KEY/complete     written last, when all else is on the disk: after a loss of power it may not be
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
 
 from wardian.errors import InternalError, VerificationError
+from wardian.system.files import write_atomic
 from wardian.toolbox.patch import patch
 
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ _PROGRAMS = {
 _FILES = {"usr/share/containers/seccomp.json": "share/seccomp.json"}
 # To be raised when the same packages are to be made into something else.
 _RECIPE = "1"
+_MARKER = "complete"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +78,7 @@ class Toolbox:
     def find(cls, store: Store, platform: Platform) -> Toolbox | None:
         """The toolbox for this host, if it was already made."""
         root = store.toolbox() / _key(store, platform)
-        return cls(root=root) if root.is_dir() else None
+        return cls(root=root) if (root / _MARKER).exists() else None
 
     @classmethod
     def ensure(
@@ -100,6 +103,8 @@ class Toolbox:
             with store.temporary() as temporary:
                 target = store.toolbox() / key
                 _make(temporary / "new", target, debs(PACKAGES), data)
+                if target.exists():  # without its marker
+                    target.rename(temporary / "incomplete")
                 (temporary / "new").rename(target)
                 return cls(root=target)
 
@@ -135,6 +140,8 @@ def _make(
 ) -> None:
     for name in ("bin", "lib", "methods", "share"):
         (folder / name).mkdir(parents=True)
+    # The store may be reached through a link, which may go: the key (`_key`) does not know of it.
+    final = Path(os.path.realpath(target))
 
     def unpack(deb: Path) -> None:
         with data(deb) as archive:
@@ -147,7 +154,15 @@ def _make(
         if missing := [path.name for path in (*programs, *files) if not path.exists()]:
             raise VerificationError(f"the packages for the toolbox hold no {', '.join(missing)}")
         interpreter = _interpreter(folder / "lib")
-        list(pool.map(lambda path: patch(path, target / "lib" / interpreter, target / "lib"), programs))
+        list(pool.map(lambda path: patch(path, final / "lib" / interpreter, final / "lib"), programs))
+        list(pool.map(_save, (path for path in folder.rglob("*") if path.is_file())))
+    write_atomic(folder / _MARKER, "", durable=True)
+
+
+def _save(path: Path) -> None:
+    """Have the disk take a file's bytes."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def _unpack(archive: tarfile.TarFile, folder: Path) -> None:

@@ -12,7 +12,7 @@ import subprocess
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from wardian.errors import InternalError, ResolveError
+from wardian.errors import HostError, InternalError, ResolveError
 from wardian.system.files import write_atomic
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 # Where apt believes its archives to be. Nothing is ever read there.
 _NOWHERE = "/archives"
 _URI = re.compile(r"'[^']+' (\S+) \d+.*")
+# What apt says where disk or memory fail, and errno's as it writes them: `- write (28: No space left …)`.
+# Of packages that do not fit together it says nothing like it.
+_HOST = re.compile(r"\bwrite error\b|\bIO Error\b|could not be parsed or opened|- \w+ \(\d+: ", re.IGNORECASE)
 # `--print-uris` rather than `--simulate`: that takes 2.5 s for 180 packages, this 0.5 s.
 _CONFIGURATION = """\
 Dir "{work}";
@@ -59,7 +62,7 @@ def solve_with_apt(
     """Names and versions that installing `wanted` into an empty system takes, without Recommends.
 
     `wanted` are apt's arguments; `pins` are versions to be preferred, by name. Raises ResolveError with
-    apt's explanation.
+    apt's explanation, and HostError where apt could not work.
     """
     work = _prepare(store, toolbox, index)
     with store.temporary() as temporary:
@@ -83,8 +86,24 @@ def solve_with_apt(
             command, env=environment, cwd=temporary, capture_output=True, text=True, check=False
         )
     if ended.returncode:
+        _check_host(ended.returncode, ended.stderr)
         raise ResolveError(_explain(ended.stderr), hint="ask for other versions, or leave one of them out")
     return _parse(ended.stdout)
+
+
+def _check_host(status: int, said: str) -> None:
+    """Whether apt itself could work: raises HostError where it was killed, or disk or memory failed."""
+    if status < 0:
+        raise HostError(
+            f"apt-get was killed by signal {-status}",
+            hint="see whether the machine has enough memory, and try again",
+        )
+    failed = next((line for line in said.splitlines() if _HOST.search(line)), None)
+    if failed:
+        raise HostError(
+            f"apt-get failed: {failed.removeprefix('E: ')}",
+            hint="check the store's free space and permissions, and try again",
+        )
 
 
 def _prepare(store: Store, toolbox: Toolbox, index: Index) -> Path:
@@ -94,6 +113,8 @@ def _prepare(store: Store, toolbox: Toolbox, index: Index) -> Path:
     if (work / "apt.conf").exists():
         return work
     with store.lock(f"apt-{key}"):
+        if (work / "apt.conf").exists():  # by whom we have waited for
+            return work
         for name in ("etc", "lists/partial", "state", "cache"):
             (work / name).mkdir(parents=True, exist_ok=True)
         sources = []
@@ -104,12 +125,13 @@ def _prepare(store: Store, toolbox: Toolbox, index: Index) -> Path:
             link = work / "lists" / path.replace("/", "_")
             link.unlink(missing_ok=True)
             link.symlink_to(item.path)
-        write_atomic(work / "etc/sources.list", "".join(sources))
+        write_atomic(work / "etc/sources.list", "".join(sources), durable=True)
         write_atomic(work / "status", "")
         # Last: its presence says that all is there.
         write_atomic(
             work / "apt.conf",
             _CONFIGURATION.format(work=work, methods=toolbox.methods(), architecture=index.architecture),
+            durable=True,
         )
     return work
 

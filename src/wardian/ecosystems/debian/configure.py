@@ -10,11 +10,11 @@ import contextlib
 import json
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from wardian.ecosystems.debian import paths
+from wardian.ecosystems.debian import diversions, paths
 from wardian.ecosystems.debian.database import Triggers, Unpacked, join_status
 from wardian.errors import BuildError
 
@@ -44,10 +44,11 @@ class Sandbox(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """What the next stage needs to know of the stages below it."""
+    """What the next stage needs to know of the stages below it; `diversions` are by diverted path."""
 
     status: str
     triggers: dict[str, list[str]]
+    diversions: dict[str, str]
 
     @classmethod
     def read(cls, path: Path) -> State:
@@ -56,10 +57,10 @@ class State:
 
     def write(self, path: Path) -> None:
         """Keep the state beside its snapshot."""
-        path.write_text(json.dumps({"status": self.status, "triggers": self.triggers}))
+        path.write_text(json.dumps(asdict(self)))
 
 
-EMPTY = State(status="", triggers={})
+EMPTY = State(status="", triggers={}, diversions={})
 
 # Some variables steer what scripts write into files. The date stands in for today's in /etc/shadow and
 # in caches: it must not depend on the clock.
@@ -85,6 +86,10 @@ cd /
 cp -r --no-preserve=mode /run/wardian/in/dpkg/. /var/lib/dpkg/
 mkdir -p /etc/dpkg/dpkg.cfg.d
 cp --no-preserve=mode /run/wardian/in/filters /etc/dpkg/dpkg.cfg.d/wardian
+# A stage's record is of its own files: what stands in place of a diverted one must be among them.
+while read -r file; do
+  if [ -e "$file" ] || [ -h "$file" ]; then touch -h -r "$file" "$file"; fi
+done < /run/wardian/in/diverted
 printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d
 chmod 755 /usr/sbin/policy-rc.d
 for name in $(cat /run/wardian/in/preinst); do
@@ -153,11 +158,12 @@ rm -f /usr/sbin/policy-rc.d /etc/passwd- /etc/group- /etc/shadow- /etc/gshadow- 
 rm -f /etc/subuid- /etc/subgid- /var/lib/dpkg/*-old /var/lib/dpkg/lock /var/lib/dpkg/lock-frontend
 rm -f /var/lib/dpkg/triggers/Lock /var/lib/systemd/catalog/database
 rm -f /var/lib/dbus/machine-id
+if [ -s /etc/machine-id ]; then : > /etc/machine-id; fi # a random number
 : > /var/lib/dpkg/triggers/Unincorp # without it, the next dpkg believes every trigger activated
 find /var/log /var/cache /tmp /var/tmp -xdev ! -type d -delete
 find /run -xdev -mindepth 1 ! -path '/run/wardian*' ! -type d -delete
 find /usr /opt -xdev -name __pycache__ -type d -prune -exec rm -rf {} +
-cp /var/lib/dpkg/status /run/wardian/out/status
+cp /var/lib/dpkg/status /var/lib/dpkg/diversions /run/wardian/out/
 """
 
 
@@ -166,15 +172,16 @@ class Stage:
     """Packages to be configured together.
 
     `unpacked` is what the unpacking left, `deferred` the `.deb` files that dpkg itself shall unpack, `lists`
-    the files of its info database that replace its own for these. `roots` are the layers from bottom to
-    top, the last of which is the stage's own. `docs` says that documentation is kept, `owners` is the file
-    for what `Sandbox` records.
+    the files of its info database that replace its own for these, and `interests` their names with their
+    `triggers`. `roots` are the layers from bottom to top, the last of which is the stage's own. `docs` says
+    that documentation is kept, `owners` is the file for what `Sandbox` records.
     """
 
     below: State
     unpacked: Sequence[Unpacked]
     deferred: Sequence[Path]
     lists: Mapping[str, bytes]
+    interests: Sequence[tuple[str, str]]
     roots: Sequence[Path]
     architecture: str
     docs: bool
@@ -196,6 +203,10 @@ def configure(sandbox: Sandbox, exchange: Path, stage: Stage) -> State:
     for name, data in stage.lists.items():
         (exchange / "in/lists" / name).write_bytes(data)
     (exchange / "in/preinst").write_text("".join(f"{name}\n" for name in prepared))
+    diverted = diversions.divert(
+        stage.roots[-1], stage.below.diversions, unpacked=stage.unpacked, lists=stage.lists
+    )
+    (exchange / "in/diverted").write_text("".join(f"{name}\n" for name in diverted))
     script = _BEGIN + (_CONFIGURE_BASE if base else "") + _CONFIGURE
     script += (_RUN_ONCE + _USER + _SOURCES if base else "") + _TIDY
     status, output = sandbox.run(
@@ -215,9 +226,12 @@ def configure(sandbox: Sandbox, exchange: Path, stage: Stage) -> State:
             hint="see which package failed last; ask for another version of it, or do without it",
         )
     _remove_mount_points(stage.roots[-1])
+    for name, text in stage.interests:  # which dpkg itself has registered in this stage
+        triggers.register(name, text)
     return State(
-        status=_read_plain(exchange / "out/status"),
+        status=_read_plain(exchange / "out/status").decode(),
         triggers={name: sorted(packages) for name, packages in sorted(triggers.interests.items())},
+        diversions=diversions.parse(_read_plain(exchange / "out/diversions").decode(errors="replace")),
     )
 
 
@@ -270,13 +284,13 @@ def _once(exchange: Path, root: Path) -> list[tuple[Path, str, bool]]:
     return [(tool, f"{EXCHANGE}/once", True), (exchange / "nothing", f"/{_ONCE}", True)]
 
 
-def _read_plain(path: Path) -> str:
+def _read_plain(path: Path) -> bytes:
     """Read what a step left, if it is a plain file of sane size: the step may have left anything."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor) as file:
+    with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST_STATUS:
-            raise BuildError("a Debian package's script replaced dpkg's status by something else")
+            raise BuildError(f"a Debian package's script replaced dpkg's {path.name} by something else")
         return file.read()
 
 

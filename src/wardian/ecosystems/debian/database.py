@@ -63,11 +63,12 @@ class Triggers:
 
     def touched(self, paths: Iterable[str]) -> set[str]:
         """The file triggers that files at `paths` activate."""
-        prefixes = [name for name in self.interests if name.startswith("/")]
+        prefixes = tuple(name for name in self.interests if name.startswith("/"))
         return {
             prefix
-            for prefix in prefixes
             for path in paths
+            if path.startswith(prefixes)  # few do
+            for prefix in prefixes
             if path == prefix or path.startswith(prefix.rstrip("/") + "/")
         }
 

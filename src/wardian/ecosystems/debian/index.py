@@ -68,8 +68,8 @@ class Index:
             parsed = parse_release(verify(data, trusted, name=name), name=name)
             check_release(parsed, suite=release.suite, now=None, name=name)
             listed = list_packages(parsed, platform.debian, name=name)
-            path = kept.packages(listed.sha256)
-            if not path.exists():
+            path = kept.packages(listed)
+            if path is None:
                 return None
             found.append(PackageList(release=release, path=path, sha256=listed.sha256))
         return cls(lists=found, architecture=platform.debian)

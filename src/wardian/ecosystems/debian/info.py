@@ -11,6 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from wardian.ecosystems.debian import deb, paths
+from wardian.ecosystems.debian.packages import parse_stanza
+from wardian.ecosystems.debian.relations import parse_relations
+from wardian.ecosystems.debian.versions import satisfies
 from wardian.errors import VerificationError
 
 Control = Mapping[str, deb.ControlFile]
@@ -42,6 +45,17 @@ def conffiles(control: Control) -> list[str]:
     """The paths that the package declares as its configuration (Debian policy 10.7)."""
     lines = control["conffiles"].data.decode().split("\n") if "conffiles" in control else []
     return [line.strip() for line in lines if line.startswith("/")]
+
+
+def replaces(control: Control, versions: Mapping[str, str]) -> bool:
+    """Whether the package replaces files of one of those whose `versions` are given (Debian policy 7.6)."""
+    stanza = parse_stanza(stanza_of(control))
+    named = [each for alternatives in parse_relations(stanza.get("Replaces", "")) for each in alternatives]
+    return any(
+        each.name in versions and satisfies(versions[each.name], each.relation, each.version)
+        for each in named
+        if each.name != stanza.get("Package")
+    )
 
 
 def info_name(control: Control) -> str:

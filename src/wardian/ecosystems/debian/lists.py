@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from wardian.ecosystems.debian.release import Listed
     from wardian.store.store import Store
 
 
@@ -55,9 +56,21 @@ class Lists:
         write_atomic(self._root / "releases" / sha256, data)
         return sha256
 
-    def packages(self, sha256: str) -> Path:
-        """Where the Packages file of that digest lies; it may not be there."""
-        return self._root / "packages" / sha256
+    def packages(self, listed: Listed) -> Path | None:
+        """The Packages file that a release lists, if it is still there and whole.
+
+        A loss of power leaves files that are too short: no usual file system has a length on the disk before
+        the bytes. So nobody waits for the disk, nor reads 56 MB, to be sure.
+        """
+        path = self.packages_path(listed)
+        try:
+            return path if path.stat().st_size == listed.size else None
+        except OSError:
+            return None
+
+    def packages_path(self, listed: Listed) -> Path:
+        """Where that Packages file lies, or is to be put."""
+        return self._root / "packages" / listed.sha256
 
     def seen(self, archive: str, suite: str, as_of: datetime | None) -> Seen | None:
         """The last release of a suite, or of its state at `as_of`."""

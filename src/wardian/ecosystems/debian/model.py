@@ -11,7 +11,8 @@ class DebianPackage:
 
     `path` is the pool path (`Filename`), relative to the archive's root. `archive` is the name of the
     archive that lists it. `stage` says in which round it is configured: 0 is the base, later rounds
-    hold what was added to the lock later, so that earlier rounds stand as they are.
+    hold what was added to the lock later, so that earlier rounds stand as they are (but see
+    `relations.LARGEST_STAGE`).
     """
 
     name: str

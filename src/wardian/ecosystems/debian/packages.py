@@ -6,6 +6,7 @@ names and offsets, made once in 0.1 s, is kept beside it.
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 from typing import TYPE_CHECKING
 
@@ -90,12 +91,13 @@ def _map(path: Path) -> mmap.mmap | bytes:
 
 def _load_table(path: Path, text: mmap.mmap | bytes) -> bytes:
     beside = path.with_name(f"{path.name}.names")
-    try:
-        return beside.read_bytes()
-    except FileNotFoundError:
-        table = _make_table(text)
-        write_atomic(beside, table)
-        return table
+    with contextlib.suppress(FileNotFoundError):
+        table = beside.read_bytes()
+        if table.endswith(b"\n") or not text:  # a loss of power leaves it empty, or cut off
+            return table
+    table = _make_table(text)
+    write_atomic(beside, table, durable=True)
+    return table
 
 
 def _make_table(text: mmap.mmap | bytes) -> bytes:

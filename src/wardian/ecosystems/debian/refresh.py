@@ -105,7 +105,7 @@ class _Refreshing:
         if data is not None:
             verified = self._verify(data, suite, name=f"the kept release of {suite}", is_new=False)
             listed = list_packages(verified.release, self.architecture, name=suite)
-            if (path := self.lists.packages(listed.sha256)).exists():
+            if path := self.lists.packages(listed):
                 return self._list(verified, archive, suite, path)
         raise FetchError(
             f"the package lists of {suite} for {self.architecture} were never fetched; wardian is offline",
@@ -143,18 +143,19 @@ class _Refreshing:
 
     def _packages(self, folder: str, release: Release, *, name: str) -> Path:
         listed = list_packages(release, self.architecture, name=name)
-        target = self.lists.packages(listed.sha256)
-        if not target.exists():
-            with self.store.temporary() as temporary:
-                kind = self._download(folder, release, temporary / "packed", name)
-                unpack_list(
-                    temporary / "packed",
-                    kind,
-                    temporary / "plain",
-                    listed,
-                    name=f"{folder}{listed.path}{kind}",
-                )
-                (temporary / "plain").rename(target)
+        if kept := self.lists.packages(listed):
+            return kept
+        target = self.lists.packages_path(listed)
+        with self.store.temporary() as temporary:
+            kind = self._download(folder, release, temporary / "packed", name)
+            unpack_list(
+                temporary / "packed",
+                kind,
+                temporary / "plain",
+                listed,
+                name=without_credentials(f"{folder}{listed.path}{kind}"),
+            )
+            (temporary / "plain").rename(target)
         return target
 
     def _download(self, folder: str, release: Release, target: Path, name: str) -> str:

@@ -14,7 +14,7 @@ from wardian.ecosystems.debian.packages import parse_provides
 from wardian.ecosystems.debian.versions import satisfies
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from wardian.ecosystems.debian.packages import Stanza
 
@@ -34,7 +34,11 @@ class Alternative:
 
 def parse_depends(stanza: Stanza) -> list[list[Alternative]]:
     """What a package needs to be configured: each inner list is one need, its first entry preferred."""
-    text = ", ".join(filter(None, (stanza.get("Pre-Depends"), stanza.get("Depends"))))
+    return parse_relations(", ".join(filter(None, (stanza.get("Pre-Depends"), stanza.get("Depends")))))
+
+
+def parse_relations(text: str) -> list[list[Alternative]]:
+    """A relationship field (Debian policy 7.1), such as `a (>= 1) | b, c`."""
     needs = []
     for need in filter(str.strip, text.replace("\n", " ").split(",")):
         found = [_RELATION.fullmatch(item) for item in need.split("|")]
@@ -53,8 +57,11 @@ class Solution:
             for virtual, version in parse_provides(stanza):
                 self._provided.setdefault(virtual, []).append((name, version))
 
-    def closure(self, roots: Iterable[str]) -> set[str]:
-        """`roots`, the essential and required packages, and all that these need."""
+    def closure(self, roots: Iterable[str], *, preferred: Collection[str] = ()) -> set[str]:
+        """`roots`, the essential and required packages, and all that these need.
+
+        Of several packages that satisfy a need, one that is `preferred` is taken before the first.
+        """
         found: set[str] = set()
         pending = sorted(
             {name for root in roots for name in self._carriers(root)}
@@ -67,7 +74,7 @@ class Solution:
             found.add(name)
             for options in self._options(name):
                 if options and found.isdisjoint(options):
-                    pending.append(options[0])
+                    pending.append(next((option for option in options if option in preferred), options[0]))
         return found
 
     def is_just(self, roots: Sequence[str]) -> bool:

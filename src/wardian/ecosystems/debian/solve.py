@@ -35,15 +35,15 @@ def solve(
     """The packages that `roots` (`name` or `name=version`) and `base_roots` (also apt's patterns) need.
 
     The base and what it needs get stage 0, the rest stage 1. With `keep`, packages that it holds keep
-    version and stage where the index allows it, new ones get the next stage, and what nothing needs any
-    more is dropped. `upgrade` frees the named packages, and what they come from and need; True frees all.
-    Raises ResolveError.
+    version and stage where the index allows it, new ones get the next stage (stage 0 where the base has
+    come to need them), and what nothing needs any more is dropped. `upgrade` frees the named packages, and
+    what they come from and need; True frees all. Raises ResolveError.
     """
     for root in roots:
         _check_root(index, root)
     kept = {} if keep is None or upgrade is True else {package.name: package for package in keep.packages}
     freed = set() if isinstance(upgrade, bool) else set(upgrade)
-    if kept and not freed and _stands(index, kept, [*base_roots, *roots]):
+    if kept and not freed and _stands(index, kept, roots, base_roots):
         return tuple(kept[name] for name in sorted(kept))
     versions = _solve(store, toolbox, index, wanted=[*base_roots, *roots], kept=kept, freed=freed)
     solution = Solution({name: index.stanza(name, version) or {} for name, version in versions.items()})
@@ -51,15 +51,20 @@ def solve(
     return tuple(index.package(name, versions[name], stage=stages[name]) for name in sorted(versions))
 
 
-def _stands(index: Index, kept: Mapping[str, DebianPackage], roots: Sequence[str]) -> bool:
-    """Whether what is kept is just what `roots` need, so that apt need not be asked (0.6 s)."""
-    matches = [match for root in roots if (match := _ROOT.fullmatch(root))]
+def _stands(
+    index: Index, kept: Mapping[str, DebianPackage], roots: Sequence[str], base_roots: Sequence[str]
+) -> bool:
+    """Whether what is kept is just what the roots need, the base in stage 0: apt takes 0.6 s to say it."""
+    matches = [match for root in (*base_roots, *roots) if (match := _ROOT.fullmatch(root))]
     if any(match[2] and (match[1] not in kept or kept[match[1]].version != match[2]) for match in matches):
         return False
     stanzas = {name: index.stanza(name, package.version) for name, package in kept.items()}
     found = {name: stanza for name, stanza in stanzas.items() if stanza is not None}
     names = [match[1] for match in matches]
-    return len(found) == len(kept) and Solution(found).is_just(names)
+    solution = Solution(found)
+    if len(found) != len(kept) or not solution.is_just(names):
+        return False
+    return all(kept[name].stage == 0 for name in _base(solution, kept, base_roots))
 
 
 def _solve(
@@ -125,13 +130,15 @@ def _stages(
     kept: Mapping[str, DebianPackage],
     base_roots: Sequence[str],
 ) -> dict[str, int]:
-    if kept:
-        following = max(package.stage for package in kept.values()) + 1
-        first = {name: kept[name].stage if name in kept else following for name in versions}
-    else:
-        base = solution.closure(base_roots)
-        first = {name: 0 if name in base else 1 for name in versions}
-    return solution.restage(first)
+    following = max((package.stage for package in kept.values()), default=0) + 1
+    first = {name: kept[name].stage if name in kept else following for name in versions}
+    # The base may need more than it did: Python's environment stands on it alone (build/plan.py).
+    return solution.restage({**first, **dict.fromkeys(_base(solution, kept, base_roots), 0)})
+
+
+def _base(solution: Solution, kept: Mapping[str, DebianPackage], base_roots: Sequence[str]) -> set[str]:
+    """What belongs to stage 0; what is there already satisfies a need before anything else does."""
+    return solution.closure(base_roots, preferred={name for name in kept if kept[name].stage == 0})
 
 
 def _check_root(index: Index, root: str) -> None:

@@ -12,6 +12,7 @@ outside ever reads the root. It configures nothing.
 
 from __future__ import annotations
 
+import contextlib
 import encodings.ascii
 import encodings.latin_1
 import encodings.utf_8  # noqa: F401 - after the change of root nothing can be imported any more
@@ -21,6 +22,7 @@ import os
 import stat
 import sys
 import tarfile
+from collections.abc import Mapping
 from errno import ENOSPC, EOPNOTSUPP
 from io import BufferedReader
 from typing import IO
@@ -32,6 +34,7 @@ from wardian.runtime import owners
 from wardian.system import confinement, namespace
 
 LINE = 3 + 1 + 64 + 1  # root's number, digest, newline
+VERSIONS = "versions"
 _BLOCK = 1 << 20
 _LONGEST_ERROR = 500  # characters, each 6 bytes at most: a pipe takes up to 4096 in one piece
 _LISTS = (".list", ".md5sums")  # dpkg itself leaves paths in these that its filters exclude
@@ -41,12 +44,15 @@ _KINDS = {ENOSPC: "full", EOPNOTSUPP: "attributes"}
 def main(arguments: list[str]) -> int:
     """Serve tasks until standard input ends: CONTENT SCRATCH WORKERS DOCS BASE ROOT…
 
-    DOCS is 1 where documentation is kept. BASE is the number of the root that is the base, or -1.
+    DOCS is 1 where documentation is kept. BASE is the number of the root that is the base, or -1. The file
+    VERSIONS in SCRATCH has those of each root's packages by name.
     """
     content, scratch, workers, docs, base, *roots = arguments
     content_fd = os.open(content, os.O_PATH | os.O_DIRECTORY)
     scratch_fd = os.open(scratch, os.O_PATH | os.O_DIRECTORY)
     root_fds = [os.open(root, os.O_PATH | os.O_DIRECTORY) for root in roots]
+    with open(f"{scratch}/{VERSIONS}", "rb") as file:
+        versions: list[dict[str, str]] = json.load(file)
     user, group = os.getuid(), os.getgid()
     namespace.unshare(namespace.CLONE_NEWUSER | namespace.CLONE_NEWNS)
     namespace.map_only(user, group)
@@ -59,13 +65,20 @@ def main(arguments: list[str]) -> int:
             namespace.die_with_parent(parent)
             decompress.load()
             confinement.import_no_more()  # it would be out of the packages' own files
-            _serve(content_fd, scratch_fd, root_fds, int(base), docs == "1")
+            _serve(content_fd, scratch_fd, root_fds, versions, int(base), docs == "1")
             os._exit(0)
         children.append(child)
     return max(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children)
 
 
-def _serve(content_fd: int, scratch_fd: int, root_fds: list[int], base: int, docs: bool) -> None:
+def _serve(
+    content_fd: int,
+    scratch_fd: int,
+    root_fds: list[int],
+    versions: list[dict[str, str]],
+    base: int,
+    docs: bool,
+) -> None:
     while line := os.read(0, LINE).decode():
         root, digest = int(line[:3]), line[4:].strip()
         answer: dict[str, str] = {"root": str(root), "sha256": digest, "error": "", "kind": ""}
@@ -75,7 +88,7 @@ def _serve(content_fd: int, scratch_fd: int, root_fds: list[int], base: int, doc
             descriptor = os.open(f"{digest[:2]}/{digest}", os.O_RDONLY, dir_fd=content_fd)
             with os.fdopen(descriptor, "rb") as file:
                 _verify(file, digest)
-                told = unpack(file, base=root == base, docs=docs, name=digest)
+                told = unpack(file, versions[root], base=root == base, docs=docs, name=digest)
             descriptor = os.open(f"{root:03}-{digest}", os.O_WRONLY | os.O_CREAT, 0o600, dir_fd=scratch_fd)
             with os.fdopen(descriptor, "w") as out:
                 out.write(json.dumps(told))  # in C, unlike json.dump
@@ -102,12 +115,16 @@ def _verify(file: BufferedReader, digest: str) -> None:
         raise _DamagedError
 
 
-def unpack(file: IO[bytes], *, base: bool, docs: bool, name: str) -> dict[str, object]:
+def unpack(
+    file: IO[bytes], versions: Mapping[str, str], *, base: bool, docs: bool, name: str
+) -> dict[str, object]:
     """Unpack one package into `/`; returns its `record.Record` and, as `unpacked`, its `database.Unpacked`.
 
+    `versions` are those of all packages that are unpacked there, by name.
+
     Instead of the latter, `lists` says that the package is left to dpkg: its preinst diverts files, which
-    must happen before its own files land. They are to replace what dpkg lists of it then. Not in the base:
-    dpkg cannot run yet, and there is nothing to divert.
+    must happen before its own files land. They are to replace what dpkg lists of it then; `interests` are
+    its name and its `triggers`. Not in the base: dpkg cannot run yet, and there is nothing to divert.
     """
     control = deb.read_control(file, name=name)
     if "control" not in control:
@@ -115,12 +132,16 @@ def unpack(file: IO[bytes], *, base: bool, docs: bool, name: str) -> dict[str, o
     deferred = not base and "preinst" in control and b"dpkg-divert" in control["preinst"].data
     recorder = Recorder(control)
     with deb.open_data(file, name=name) as archive:
-        names = _Extraction(control, recorder, docs=docs, dry=deferred).extract(archive)
+        names = _Extraction(control, versions, recorder, docs=docs, dry=deferred).extract(archive)
     files = info.info_files(control, names, docs=docs)
     recorder.add_info(files)
     if deferred:
         lists = {each.name: each.data.decode("latin-1") for each in files if each.name.endswith(_LISTS)}
-        return {"record": recorder.told(), "lists": lists}
+        return {
+            "record": recorder.told(),
+            "lists": lists,
+            "interests": [info.info_name(control), _triggers(control)],
+        }
     _register(files)
     return {"record": recorder.told(), "unpacked": _unpacked(control, names)}
 
@@ -130,19 +151,31 @@ def _unpacked(control: info.Control, names: list[str]) -> dict[str, object]:
         "name": info.info_name(control),
         "stanza": info.unpacked_stanza(control),
         "paths": names,
-        "triggers": control["triggers"].data.decode() if "triggers" in control else "",
+        "triggers": _triggers(control),
         "preinst": "preinst" in control,
     }
+
+
+def _triggers(control: info.Control) -> str:
+    return control["triggers"].data.decode() if "triggers" in control else ""
 
 
 class _Extraction:
     """Extracts one data.tar below the current root, and records it; if `dry`, only that."""
 
-    def __init__(self, control: info.Control, recorder: Recorder, *, docs: bool, dry: bool) -> None:
+    def __init__(
+        self,
+        control: info.Control,
+        versions: Mapping[str, str],
+        recorder: Recorder,
+        *,
+        docs: bool,
+        dry: bool,
+    ) -> None:
         self._conffiles = set(info.conffiles(control))
-        # A file that is there already came from another package of this build. Ours may take its place
+        # A file that is there already came from another package of this stage. Ours may take its place
         # only if we say so (Debian policy 7.6.1); packages land in any order, so the other yields to us.
-        self._replaces = bool(info.control_field(info.stanza_of(control), "Replaces"))
+        self._replaces = info.replaces(control, versions)
         self._recorder, self._docs, self._dry = recorder, docs, dry
 
     def extract(self, archive: tarfile.TarFile) -> list[str]:
@@ -180,7 +213,8 @@ class _Extraction:
         if member.isreg():
             _write(member, content, path)
         elif member.isdir():
-            os.mkdir(path, 0o700 | member.mode & 0o7777)
+            os.mkdir(path)
+            os.chmod(path, 0o700 | member.mode & 0o7777)  # mkdir(2) takes no set-id bits
         elif member.issym():
             os.symlink(member.linkname, path)
         elif member.islnk():
@@ -195,7 +229,8 @@ def _make_folders(path: str) -> None:
     """Make folders that the package does not hold itself."""
     if not os.path.isdir(path):
         _make_folders(os.path.dirname(path))
-        os.mkdir(path, 0o755)
+        with contextlib.suppress(FileExistsError):  # another package's worker made it meanwhile
+            os.mkdir(path, 0o755)
 
 
 class _Content:

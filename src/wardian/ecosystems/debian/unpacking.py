@@ -52,14 +52,15 @@ def make_skeleton(root: Path, architecture: str, *, base: bool) -> None:
 class UnpackedStage:
     """What unpacking a stage left.
 
-    `unpacked` is what configuring has to know, `deferred` are the files that are left to dpkg, and `lists`
-    what dpkg shall list of these then, as the bytes of files in its info database. `records` tell what each
-    package holds, in the order of names.
+    `unpacked` is what configuring has to know, `deferred` are the files that are left to dpkg, `lists` what
+    dpkg shall list of these then, as the bytes of files in its info database, and `interests` their names
+    with their `triggers`. `records` tell what each package holds, in the order of names.
     """
 
     unpacked: tuple[Unpacked, ...]
     deferred: tuple[Path, ...]
     lists: Mapping[str, bytes]
+    interests: tuple[tuple[str, str], ...]
     records: tuple[Record, ...]
 
 
@@ -71,6 +72,7 @@ class _Stage:
     unpacked: list[Unpacked] = field(default_factory=list)
     deferred: list[str] = field(default_factory=list)
     lists: dict[str, bytes] = field(default_factory=dict)
+    interests: list[tuple[str, str]] = field(default_factory=list)
     records: dict[str, Record] = field(default_factory=dict)
     done: threading.Event = field(default_factory=threading.Event)
 
@@ -95,6 +97,8 @@ class Unpacking:
         self._names = {package.sha256: package.name for packages, _ in stages for package in packages}
         self._content, self._scratch, self._step = content, scratch, step
         self._failure: Exception | None = None
+        versions = [{package.name: package.version for package in packages} for packages, _ in stages]
+        (scratch / unpack.VERSIONS).write_text(json.dumps(versions))
         base = next((number for number, (packages, _) in enumerate(stages) if packages[0].stage == 0), -1)
         self._process = self._start([root for _, root in stages], base, docs)
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -159,6 +163,7 @@ class Unpacking:
             unpacked=tuple(entry.unpacked),
             deferred=tuple(self._content / digest[:2] / digest for digest in sorted(entry.deferred)),
             lists=dict(sorted(entry.lists.items())),
+            interests=tuple(sorted(entry.interests)),
             records=tuple(sorted(entry.records.values(), key=lambda record: record.package.name)),
         )
 
@@ -189,6 +194,8 @@ class Unpacking:
         else:
             stage.deferred.append(digest)
             stage.lists |= {name: text.encode("latin-1") for name, text in told["lists"].items()}
+            name, triggers = told["interests"]
+            stage.interests.append((name, triggers))
         stage.waiting.discard(digest)
         self._step.advance()
         if not stage.waiting:

@@ -16,7 +16,7 @@ class DebianVersion:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        epoch, _, rest = text.rpartition(":")
+        epoch, _, rest = text.partition(":") if ":" in text else ("", "", text)
         upstream, separator, revision = rest.rpartition("-")
         if not separator:
             upstream, revision = rest, "0"  # dpkg holds no revision and revision 0 to be the same
