@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import tomllib
 from dataclasses import replace
+from pathlib import Path
+
+import pytest
 
 from wardian.build.plan import BytecodeLayer, DebianLayer, plan
 from wardian.ecosystems.debian.model import DebianLock, DebianPackage
+from wardian.ecosystems.python import bytecode, program
 from wardian.ecosystems.python.model import Interpreter, PythonLock, PythonPackage
 from wardian.image.platform import Platform
 from wardian.lock.model import PlatformLock
@@ -91,3 +97,20 @@ def test_documentation_makes_other_debian_layers() -> None:
         assert isinstance(right, DebianLayer)
         assert (left.docs, right.docs) == (False, True)
         assert left.key != right.key
+
+
+def test_what_writes_into_layers_is_in_their_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = plan(lock((WHEEL,), ()), bytecode=True).layers
+    monkeypatch.setattr(bytecode, "VERSION", bytecode.VERSION + 1)
+    after = plan(lock((WHEEL,), ()), bytecode=True).layers
+    assert [old.key == new.key for old, new in zip(before, after, strict=True)] == [True, True, True, False]
+    monkeypatch.setattr(program, "VERSION", "other")
+    after = plan(lock((WHEEL,), ()), bytecode=True).layers
+    assert [old.key == new.key for old, new in zip(before, after, strict=True)] == [True, True, False, False]
+
+
+def test_uv_is_the_version_that_the_keys_name() -> None:
+    pyproject = Path(__file__).parents[2] / "pyproject.toml"
+    asked = tomllib.loads(pyproject.read_text())["project"]["dependencies"]
+    assert importlib.metadata.version("uv") == program.VERSION
+    assert f"uv=={program.VERSION}" in asked

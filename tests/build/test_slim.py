@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,7 +78,9 @@ def layer_of(names: tuple[str, ...]) -> SlimLayer:
 
 
 def build(
-    tmp_path: Path, tree: Tree, needs: Mapping[str, tuple[str, ...]] | None = None
+    tmp_path: Path,
+    tree: Tree,
+    needs: Mapping[str, tuple[str, ...]] | None = None,
 ) -> tuple[slim.SlimReport, Importing, Path]:
     store = Store.open(tmp_path / "store")
     sandbox = Importing(tmp_path, needs or {})
@@ -142,6 +145,45 @@ def test_what_never_imported_is_no_reason(tmp_path: Path) -> None:
     report, sandbox, _ = build(tmp_path, make(tmp_path, {"alpha": FILES}), {"alpha": ("*",)})
     assert report.bytes == 5001
     assert sandbox.runs == 2  # slim, and full
+    _, sandbox, _ = build(tmp_path, make(tmp_path / "again", {"alpha": FILES}), {"alpha": ("*",)})
+    assert sandbox.runs == 2  # nor was anything proved by it
+
+
+def test_all_that_goes_is_tried(tmp_path: Path) -> None:
+    path = "usr/lib/python3.13/test/support/__init__.py"
+    debian = (Entry(path=path, kind="file", size=10), Entry(path="usr/bin/x", kind="file", size=1))
+    tree = make(tmp_path, {"alpha": {"alpha.py": ""}}, debian)
+    own = "opt/python/lib/python3.12/test/a.py"
+    code = "opt/python/lib/python3.12/test/__pycache__/a.cpython-312.pyc"
+    tree = replace(
+        tree,
+        interpreter=(Entry(path=own, kind="file", size=5),),
+        bytecode=(Entry(path=code, kind="file", size=5),),
+    )
+    report, _, _ = build(tmp_path, tree)
+    assert {package.ecosystem: package.freed for package in report.packages} == {
+        "debian": {"tests": 10}, "interpreter": {"tests": 5},
+    }  # fmt: skip
+    for needed in (path, own, code):
+        folder = tmp_path / needed.replace("/", "-")
+        folder.mkdir()
+        report, _, _ = build(folder, tree, {"alpha": (needed,)})
+        assert report.bytes == 0
+        assert {package.ecosystem for package in report.packages if package.restored} == {
+            "debian", "interpreter", "python",
+        }  # fmt: skip
+
+
+def test_byte_code_of_what_goes_goes_too(tmp_path: Path) -> None:
+    tests = ("usr/lib/python3.13/test", "opt/python/lib/python3.12/test")
+    made = [Entry(path=f"{top}/a.py", kind="file", size=1) for top in tests]
+    code = tuple(Entry(path=f"{top}/__pycache__/a.cpython-313.pyc", kind="file", size=1) for top in tests)
+    stays = Entry(path="opt/python/lib/python3.12/__pycache__/os.cpython-312.pyc", kind="file", size=1)
+    tree = make(tmp_path, {}, (made[0],))
+    tree = replace(tree, interpreter=(made[1],), bytecode=(*code, stays))
+    report, _, _ = build(tmp_path, tree)
+    after = slim.apply(tree, report, 1)
+    assert [entry.path for entry in after.bytecode if entry.kind == "file"] == [stays.path]
 
 
 def test_debian_packages_and_links_to_what_goes(tmp_path: Path) -> None:

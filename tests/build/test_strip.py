@@ -8,6 +8,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -103,6 +104,27 @@ def test_damaged_files_raise_nothing(library: Path, position: int, value: bytes,
     data[start : start + len(value)] = value
     made = strip(bytes(data[: len(data) - end % len(data)]))
     assert made is None or len(made) < len(data)
+
+
+@pytest.mark.parametrize("what", ["one long name", "one long section"])
+def test_a_small_file_takes_little_memory(what: str) -> None:
+    """Sections may share a name, or their bytes, each as long as the file."""
+    count, size = 400, 1 << 20
+    header = struct.pack(
+        "<16sHHIQQQIHHHHHH", b"\x7fELF\x02\x01", 3, 62, 1, 0, 0, 64 + size, 0, 64, 56, 0, 64, count + 2, 0
+    )
+    body = b"x" * (size - 1) + b"\0"
+    section = struct.Struct("<IIQQQQIIQQ")
+    table = section.pack(0, 3, 0, 0, 64, size, 0, 0, 1, 0) + section.pack(0, 2, 0, 0, 64, 8, 0, 0, 1, 0)
+    length = size if what == "one long section" else 0
+    start = 0 if what == "one long name" else size - 1
+    table += section.pack(start, 1, 0, 0, 64, length, 0, 0, 1, 0) * count
+    tracemalloc.start()
+    try:
+        strip(header + body + table)
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_real_modules_still_import(tmp_path: Path) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from wardian.ecosystems import workshop as workshops
 from wardian.ecosystems.workshop import Workshop
+from wardian.errors import FetchError
 from wardian.image.platform import Platform
 from wardian.store.store import Store
 from wardian.system.progress import Silent
@@ -58,3 +60,18 @@ def test_prefetching_begins_while_the_toolbox_is_fetched(
         assert not toolbox.done()
         fetched.set()
         assert toolbox.result(10) == "toolbox"
+
+
+def test_what_failed_to_be_fetched_is_begun_again(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise FetchError("the index is away")
+
+    target = workshop.target("trixie", "3.13.5", Platform.host())
+    online = replace(workshop, offline=False)
+    monkeypatch.setattr(workshops, "prefetch", failing)
+    with pytest.raises(FetchError):
+        online.prefetch((), target).result(10)
+    monkeypatch.setattr(workshops, "prefetch", lambda *_, **__: None)
+    online.prefetch((), target).result(10)

@@ -90,6 +90,12 @@ def test_a_lock_without_a_base(good: Lock, tmp_path: Path) -> None:
         read(sealed(write_lock(good).replace("stage = 0", "stage = 1")), tmp_path)
 
 
+def test_a_lock_without_releases(good: Lock, tmp_path: Path) -> None:
+    text = re.sub(r"releases = \[\n.*?\n\]", "releases = []", write_lock(good), count=1, flags=re.S)
+    with pytest.raises(DamagedLockError, match="it has no releases"):
+        read(sealed(text), tmp_path)
+
+
 def test_a_lock_without_platforms(good: Lock, tmp_path: Path) -> None:
     head, _, _ = write_lock(good).partition("[platform")
     with pytest.raises(DamagedLockError, match=r"no platform"):

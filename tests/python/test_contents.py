@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import io
 import os
 import subprocess
 import sys
 import tempfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -17,6 +21,8 @@ from wardian.ecosystems.python.install import install
 from wardian.ecosystems.python.resolve import resolve
 from wardian.errors import BuildError
 from wardian.image.entry import EPOCH, Entry
+
+from .package_index import wheel
 
 SITE = "lib/python3.13/site-packages"
 
@@ -33,6 +39,12 @@ def environment(snapshot: Path, files: dict[str, str], records_: dict[str, str])
 
 def paths(entries: tuple[Entry, ...]) -> list[str]:
     return [entry.path.removeprefix("opt/venv/") for entry in entries if entry.kind != "directory"]
+
+
+def digest(text: str) -> str:
+    """A file's hash as a RECORD tells it."""
+    hashed = hashlib.sha256(text.encode()).digest()
+    return "sha256=" + base64.urlsafe_b64encode(hashed).rstrip(b"=").decode()
 
 
 def test_files_go_to_their_packages_and_the_rest_to_none(tmp_path: Path) -> None:
@@ -86,14 +98,25 @@ def test_distributions_that_a_package_made_up_own_nothing(tmp_path: Path) -> Non
 
 
 def test_a_path_of_several_packages(tmp_path: Path) -> None:
+    a, b = digest("a"), digest("b")
     records_ = {
-        "alpha": "same.py,sha256=s,0\nother.py,sha256=a,0\nbare.py,,\n",
-        "beta": "same.py,sha256=s,0\nother.py,sha256=b,0\nbare.py,,\n",
+        "alpha": f"same.py,{a},1\nother.py,{a},1\nlie.py,{a},1\nbare.py,,\nweak.py,md5=x,\n",
+        "beta": f"same.py,{a},1\nother.py,{b},1\nlie.py,{a},1\nbare.py,,\nweak.py,md5=x,\n",
     }
-    files = {f"{SITE}/{name}.py": "" for name in ("same", "other", "bare")}
+    files = {f"{SITE}/{name}.py": "a" for name in ("same", "bare", "weak")}
+    files |= {f"{SITE}/{name}.py": "b" for name in ("other", "lie")}
     found = contents.read(environment(tmp_path, files, records_))
     assert paths(found.packages["alpha"]) == [f"{SITE}/same.py"]
-    assert paths(found.packages["beta"]) == [f"{SITE}/bare.py", f"{SITE}/other.py", f"{SITE}/same.py"]
+    assert paths(found.packages["beta"]) == [f"{SITE}/other.py", f"{SITE}/same.py"]
+    others = {f"{SITE}/{name}.py" for name in ("bare", "lie", "weak")}
+    assert others < set(paths(found.rest))
+
+
+def test_a_record_that_another_package_brings_is_refused(tmp_path: Path) -> None:
+    records_ = {"alpha": f"alpha.py,{digest('')},0\n", "beta": "alpha.py,,\nalpha-1.0.dist-info/RECORD,,\n"}
+    snapshot = environment(tmp_path, {f"{SITE}/alpha.py": ""}, records_)
+    with pytest.raises(BuildError, match="the Python package beta brings a RECORD of alpha"):
+        contents.read(snapshot, names=["alpha", "beta"])
 
 
 @given(
@@ -176,6 +199,42 @@ def test_a_managed_interpreter(tmp_path: Path) -> None:
         ("opt/python/bin/python3", "symlink", 0o777),
         ("opt/python/bin/python3.12", "file", 0o755),
     ]
+
+
+@pytest.mark.namespaces
+@pytest.mark.parametrize("claim", ["lie", "nothing"])
+def test_a_package_that_says_its_file_is_anothers(
+    uv, index, sandbox, request_for, host_target, tmp_path, claim
+):
+    interpreter, target = host_target
+    index.add_wheel("alpha", "1.0", members={"alpha.py": b"good"})
+    row = f"alpha.py,{digest('good')},4\n".encode()
+    evil = wheel("beta", "1.0", members={"alpha.py": b"evil", "beta.py": b""})
+    evil = re_recorded(evil, "beta-1.0.dist-info/RECORD", row if claim == "lie" else b"")
+    index.add("beta", "beta-1.0-py3-none-any.whl", evil)
+    packages = resolve(uv, request_for("alpha", "beta", interpreter=interpreter, target=target))
+    snapshot = tmp_path / "store/made"
+    into = snapshot / "root/opt/venv"
+    install(uv, packages, interpreter=interpreter, target=target, sandbox=sandbox, into=into)
+    (installed,) = into.glob("lib/python3.*/site-packages/alpha.py")
+    assert installed.read_text() == "evil"
+    found = contents.read(snapshot, names=["alpha", "beta"])
+    holders = {name for name, own in found.packages.items() if any(e.path.endswith("/alpha.py") for e in own)}
+    assert holders == set()
+    assert any(entry.path.endswith("/alpha.py") for entry in found.rest)
+
+
+def re_recorded(made: bytes, path: str, row: bytes) -> bytes:
+    """A wheel whose RECORD says something else of alpha.py, or nothing."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(made)) as before, zipfile.ZipFile(buffer, "w") as after:
+        for name in before.namelist():
+            content = before.read(name)
+            if name == path:
+                rows = [line for line in content.splitlines(True) if not line.startswith(b"alpha.py,")]
+                content = row + b"".join(rows)
+            after.writestr(name, content)
+    return buffer.getvalue()
 
 
 @pytest.mark.namespaces

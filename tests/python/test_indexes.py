@@ -112,7 +112,54 @@ def test_uvs_configuration_wins_over_pips(read, home):
     assert found.find_links == (str(home / ".config/uv/links"),)
     assert (found.strategy, found.insecure_hosts) == ("first-index", ("uv.test",))
     assert read(UV_DEFAULT_INDEX="https://v.test/s").default == "https://v.test/s"
+    assert read(UV_INDEX="https://v.test/s").extra == ("https://v.test/s", "inner=https://inner.test/simple")
     assert read(UV_NO_CONFIG="1").default == "https://pip.test/simple"
+
+
+def test_uvs_lists_of_all_files_are_one_and_a_default_keeps_its_name(read, home, tmp_path):
+    index = '[[index]]\nname = "corp"\nurl = "https://corp.test/simple"\ndefault = true\n'
+    write(tmp_path / "xdg/uv/uv.toml", 'extra-index-url = ["https://a.test/s", "https://b.test/s"]\n' + index)
+    write(home / ".config/uv/uv.toml", 'extra-index-url = ["https://c.test/s", "https://a.test/s"]\n')
+    found = read()
+    assert found.default == "corp=https://corp.test/simple"
+    assert found.extra == ("https://c.test/s", "https://a.test/s", "https://b.test/s")
+    address = "https://corp.test/files/a.whl"
+    variables = {"UV_INDEX_CORP_USERNAME": "me", "UV_INDEX_CORP_PASSWORD": "pa/ss"}
+    assert found.with_credentials(address, variables) == "https://me:pa%2Fss@corp.test/files/a.whl"
+    assert found.with_credentials("https://other.test/a.whl", variables) == "https://other.test/a.whl"
+
+
+def test_credentials_of_netrc(tmp_path):
+    indexes = Indexes(origin="the test", default="https://in:address@index.test/simple")
+    (tmp_path / ".netrc").write_text("machine files.test login me password pass\n")
+    for environment in ({"HOME": str(tmp_path)}, {"NETRC": str(tmp_path / ".netrc")}):
+        made = indexes.with_credentials("https://files.test:8443/a.whl", environment)
+        assert made == "https://me:pass@files.test:8443/a.whl"
+    (tmp_path / ".netrc").write_text("machine index.test login me password pass\nnonsense")
+    assert indexes.with_credentials("https://files.test/a", {"HOME": str(tmp_path)}) == "https://files.test/a"
+    made = indexes.with_credentials("https://index.test/a", {"HOME": str(tmp_path)})
+    assert made == "https://in:address@index.test/a"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'index = "https://secret@a.test"', "index = [1]", "[[index]]\nname = 'a'", "[[index]]\nurl = 1",
+        'extra-index-url = "https://secret@a.test"', "find-links = [1]", "pip = 1", "index-url = ['a']",
+        "a = " + "[" * 5000,
+    ],
+)  # fmt: skip
+def test_uvs_configuration_of_wrong_types(read, home, text):
+    write(home / ".config/uv/uv.toml", text)
+    with pytest.raises(SpecError, match=r"cannot read uv's configuration .*uv\.toml") as caught:
+        read()
+    assert "secret" not in caught.value.message
+
+
+def test_pips_install_section_wins_over_global_of_a_stronger_file(read, home, tmp_path):
+    write(tmp_path / "xdg/pip/pip.conf", "[install]\nindex-url = https://install.test/simple\n")
+    write(home / ".config/pip/pip.conf", "[global]\nindex-url = https://global.test/simple\n")
+    assert read().default == "https://install.test/simple"
 
 
 def test_uvs_configuration_that_names_no_index_leaves_pips(read, home):

@@ -206,6 +206,8 @@ def test_a_source_is_built_in_the_sandbox_once(uv, index, lock, build, sandbox):
     build(packages, "two")
     assert [network for _, _, network in sandbox.seen] == [True, False, False]
     assert tree(made) == tree(made.with_name("two"))
+    build(packages, "three", below=("other",))  # compiled against other system packages: built again
+    assert [network for _, _, network in sandbox.seen[3:]] == [True, False]
     # The build saw a cache of its own only.
     assert str(uv.cache) not in repr(sandbox.seen[0])
 

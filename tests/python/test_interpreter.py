@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tarfile
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,16 @@ def test_the_newest_managed_one_that_fits(listing, index):
     assert "x86_64" in found.key
     assert choose(uv, "3.12", platform=Platform(architecture="arm64")).version == "3.12.11"
     assert choose(uv, "<3.13").version == "3.12.10"
+
+
+def test_as_of_a_day_there_are_the_builds_of_before(listing, index):
+    builds = {"3.12.7": "20241008", "3.12.8": "20250106", "3.12.9": "20250212T1200"}
+    uv = listing(*(entry(index.address, name, sha256="ab" * 32, build=day) for name, day in builds.items()))
+    assert choose(uv, "3.12", as_of=datetime(2025, 1, 7, tzinfo=UTC)).version == "3.12.8"
+    assert choose(uv, "3.12", as_of=datetime(2025, 1, 6, tzinfo=UTC)).version == "3.12.7"
+    assert choose(uv, "3.12", as_of=datetime(2025, 2, 13, tzinfo=UTC)).version == "3.12.9"
+    with pytest.raises(ResolveError, match=r"no Python 3\.12 .* uv manages none of before 2024-01-01"):
+        choose(uv, "3.12", as_of=datetime(2024, 1, 1, tzinfo=UTC))
 
 
 def test_a_locked_one_is_kept_while_it_fits(listing, index):
@@ -236,6 +247,8 @@ def packed(tmp_path: Path, *members: tuple[str, bytes, str]) -> Path:
         [("python/link", tarfile.SYMTYPE, "/etc")],
         [("python/link", tarfile.SYMTYPE, "../../evil")],
         [("python/a/b", tarfile.SYMTYPE, "."), ("python/link", tarfile.SYMTYPE, "a/b/../../../evil")],
+        [("python/lib", tarfile.SYMTYPE, "b/../outside"), ("python/b", tarfile.SYMTYPE, ".")],
+        [("python/link", tarfile.SYMTYPE, "x" * 5000)],
         [("python/hard", tarfile.LNKTYPE, "../../../etc/passwd")],
         [("python/hard", tarfile.LNKTYPE, "python/nothing")],
         [("python/pipe", tarfile.FIFOTYPE, "")],
@@ -243,9 +256,13 @@ def packed(tmp_path: Path, *members: tuple[str, bytes, str]) -> Path:
     ],
 )
 def test_members_that_leave_their_root(tmp_path, members):
-    with pytest.raises(VerificationError):
+    settings = tmp_path / "into/outside/python3.13/_sysconfigdata_x.py"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("/install")
+    with pytest.raises((VerificationError, BuildError)):
         interpreters.unpack(packed(tmp_path, *members), tmp_path / "into/python")
     assert not list(tmp_path.rglob("evil"))
+    assert settings.read_text() == "/install"
 
 
 def test_no_file_is_written_through_a_link(tmp_path):

@@ -57,14 +57,19 @@ def test_packages_that_misbehave_disturb_no_other(sandbox, tmp_path):
     assert "No module named 'gone'" in found.failures["gone"]["gone"].error
 
 
-def test_results_that_are_no_file_are_no_results(tmp_path):
+@pytest.mark.parametrize("what", ["link", "nothing", "too much"])
+def test_results_that_were_spoilt_prove_nothing(tmp_path, what):
     class Hostile:
         def run(self, arguments, **options):
-            os.symlink("/etc/passwd", tmp_path / "results")
+            if what == "link":
+                os.symlink("/etc/passwd", tmp_path / "results")
+            elif what == "too much":
+                (tmp_path / "results").touch()
+                os.truncate(tmp_path / "results", 65 << 20)
             return 0, ""
 
-    found = import_all(Hostile(), "python", {"alpha": ("alpha",)}, tmp_path)
-    assert list(found.failures) == ["alpha"]
+    with pytest.raises(BuildError, match="one of them has spoilt it"):
+        import_all(Hostile(), "python", {"alpha": ("alpha",)}, tmp_path)
     assert json.loads((tmp_path / "jobs").read_text())["packages"] == [["alpha", ["alpha"]]]
 
 

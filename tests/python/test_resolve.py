@@ -7,7 +7,7 @@ import pytest
 
 from wardian.ecosystems.python.model import PythonPackage
 from wardian.ecosystems.python.pylock import Target
-from wardian.ecosystems.python.resolve import resolve
+from wardian.ecosystems.python.resolve import _compile, resolve
 from wardian.errors import FetchError, ResolveError, SpecError, VerificationError
 from wardian.image.platform import Platform
 
@@ -118,6 +118,37 @@ def test_lets_go_of_no_more_than_is_in_the_way(uv, index, request_for):
     index.add_wheel("beta", "1.0", requires=["alpha>=2"])
     found = versions(resolve(uv, request_for("alpha", "beta", "gamma", keep=kept)))
     assert found == {"alpha": "2.0", "beta": "1.0", "gamma": "1.0"}
+
+
+def test_keeps_a_version_that_a_requirement_for_others_excludes(uv, index, request_for):
+    index.add_wheel("alpha", "2.0")
+    lines = ('alpha<2; python_version < "3.9"', 'alpha>=2; python_version >= "3.9"', "alpha<9; os_name=='nt'")
+    kept = resolve(uv, request_for(*lines))
+    index.add_wheel("alpha", "3.0")
+    index.add_wheel("beta", "1.0")
+    found = versions(resolve(uv, request_for(*lines, "beta", keep=kept)))
+    assert found == {"alpha": "2.0", "beta": "1.0"}
+
+
+def test_prefers_what_it_does_not_pin(uv, index, request_for):
+    """Two packages are named as in the way, and one of them turns out not to be."""
+    for name in ("alpha", "gamma"):
+        index.add_wheel(name, "1.0")
+    kept = resolve(uv, request_for("alpha", "gamma"))
+    for name in ("alpha", "gamma"):
+        index.add_wheel(name, "2.0")
+    request = request_for("alpha", "gamma", keep=kept)
+    status, _, found = _compile(uv, request, None, pins=["alpha==1.0"])
+    assert status == 0
+    assert {entry.name: entry.version for entry in found} == {"alpha": "1.0", "gamma": "1.0"}
+
+
+def test_names_of_debian_packages_are_not_uvs(uv, index, request_for):
+    index.add_wheel("alpha", "1.0")
+    kept = resolve(uv, request_for("alpha"))
+    index.add_wheel("alpha", "2.0")
+    for names, version in ((("g++", "libstdc++6", "--help"), "1.0"), (("g++", "alpha"), "2.0")):
+        assert versions(resolve(uv, request_for("alpha", keep=kept, upgrade=names))) == {"alpha": version}
 
 
 def test_keeps_versions_of_a_second_index(uv, index, request_for, tmp_path):
@@ -232,6 +263,31 @@ def test_a_hanging_index_is_given_up(uv, index, request_for):
     with pytest.raises(FetchError, match="it does not answer in time"):
         resolve(uv, request_for("alpha"))
     assert time.monotonic() - begin < 15
+
+
+@pytest.mark.parametrize("how", ["netrc", "name"])
+def test_a_size_that_is_told_to_users_alone(index, request_for, uv, tmp_path, how):
+    index.add("alpha", "alpha-1.0-py3-none-any.whl", wheel("alpha", "1.0"), size=None)
+    index.user = "me:secret"
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password secret\n")
+    more = {"NETRC": str(tmp_path / "netrc")}
+    default = index.url
+    if how == "name":
+        more = {"UV_INDEX_CORP_USERNAME": "me", "UV_INDEX_CORP_PASSWORD": "secret"}
+        default = f"corp={index.url}"
+    trusted = replace(
+        uv, environment={**uv.environment, **more}, indexes=replace(uv.indexes, default=default)
+    )
+    (alpha,) = resolve(trusted, request_for("alpha"))
+    assert alpha.size == len(wheel("alpha", "1.0"))
+
+
+def test_a_size_is_asked_for_without_the_file(index, request_for, uv, monkeypatch):
+    content = wheel("alpha", "1.0")
+    index.add("alpha", "alpha-1.0-py3-none-any.whl", content, size=None)
+    monkeypatch.setattr("wardian.system.http._LARGEST_BODY", len(content) - 1)
+    (alpha,) = resolve(uv, request_for("alpha"))
+    assert alpha.size == len(content)
 
 
 def test_no_password_in_a_message_or_lock(store, index, environment, request_for, uv):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 
 import pytest
@@ -168,6 +169,27 @@ def test_packages_that_compile_keep_what_they_compile_with():
 )
 def test_imports_of_a_source(text: bytes, path: str, found: set[str]):
     assert imported(text, path, {"a.tests", "a.tests.b"}, b"test") == found
+
+
+def test_imports_over_lines_and_of_what_is_not_closed():
+    known = {"a.tests", "a.tests.b"}
+    assert imported(b"from a import (\n  x,  # y\n  tests,\n)\n", "", known, b"test") == {"a.tests"}
+    assert imported(b"from a import x, \\\n  tests\n", "", known, b"test") == {"a.tests"}
+    assert imported(b")\nfrom a import (tests\nfrom a.tests import b", "", known, b"test") == known
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"from " + b"." * 500_000, b"from" + b" " * 500_000, b"from a import (tests, " * 50_000,
+        b"test" * 100_000, b"'" + b"tests/" * 100_000, b"import " * 100_000, b"'" + b"." * 500_000,
+    ],
+)  # fmt: skip
+def test_sources_that_are_made_to_be_slow(text: bytes):
+    files = {"alpha/__init__.py": text.decode(), "alpha/tests/test_a.py": ""}
+    start = time.process_time()
+    select({"alpha": files})
+    assert time.process_time() - start < 3  # 0.4 s at most here; machines differ
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,20 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from wardian.ecosystems.debian.model import DebianLock
+from wardian.ecosystems.python.model import PythonLock
 from wardian.ecosystems.python.resolve import resolve
 from wardian.ecosystems.python.workbench import resolve_workbench
+from wardian.ecosystems.workshop import Workshop
 from wardian.errors import ResolveError
+from wardian.lock import resolve as locks
+from wardian.lock.model import PlatformLock
+from wardian.lock.resolve import Wish
+from wardian.project.spec import Declared, Spec
+from wardian.system.progress import Silent
 
 
 @pytest.fixture
@@ -42,6 +52,29 @@ def test_names_the_pin_that_leaves_no_room(uv, request_for):
     with pytest.raises(ResolveError, match=r"notebooks cannot be run beside shared 1\.0") as caught:
         resolve_workbench(uv, asked, resolve(uv, asked))
     assert "shared>=2" in caught.value.message
+
+
+@pytest.mark.usefixtures("tools")
+def test_a_workbench_that_no_longer_fits_is_let_go_of(uv, store, request_for, environment):
+    """A notebook ran once: that must not keep a project from what it asks for later."""
+    workshop = Workshop(
+        store=store, environment=environment, progress=Silent(), offline=False, _made={"uv": uv}
+    )
+    asked = request_for("alpha")
+    locked = resolve(uv, asked)
+    earlier = PythonLock(
+        interpreter=asked.interpreter, packages=locked, workbench=resolve_workbench(uv, asked, locked)
+    )
+    debian = DebianLock(suite="trixie", releases=(), packages=())
+    kept = PlatformLock(platform=asked.target.platform, debian=debian, python=earlier)
+    declared = Declared(requirements=("alpha", "shared==1.0"))
+    wish = Wish(spec=Spec(), declared=declared, platforms=(kept.platform,))
+    more = (kept.platform, kept, asked.interpreter, lambda: None)
+    made = locks._python(workshop, wish, *more)
+    assert {package.name: package.version for package in made.packages} == {"alpha": "1.0", "shared": "1.0"}
+    assert made.workbench == ()
+    with pytest.raises(ResolveError, match="notebooks cannot be run beside"):
+        locks._python(workshop, replace(wish, workbench=True), *more)
 
 
 @pytest.mark.network

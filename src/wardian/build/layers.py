@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from wardian.build import strip
 from wardian.build.split import split_debian, split_python
+from wardian.ecosystems.python import bytecode, program
 from wardian.image.entry import Entry
 from wardian.image.packing import Recipe
 
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from wardian.build.tree import Tree
     from wardian.lock.model import PlatformLock
 
-# Counted up when the same entries and packages give other bytes; a slim image's files are stripped.
-_VERSION = f"2.{strip.VERSION}"
+# Counted up when the same entries and packages give other bytes; some are stripped or compiled.
+_VERSION = f"2.{strip.VERSION}.{bytecode.VERSION}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +76,11 @@ def _packages(lock: PlatformLock, tree: Tree, states: Sequence[str]) -> Iterator
         digests = [package.sha256 for package in python.packages]
         entries = _joined([tree.python[package.name] for package in python.packages])
         assert lock.python  # it has packages
-        version = lock.python.interpreter.version  # it wrote what is installed, and compiled it
+        tools = [program.VERSION, lock.python.interpreter.version]  # what installed and compiled it
         are_wheels = all(package.file.endswith(".whl") for package in python.packages)
         # What a source distribution is built into, its digest does not tell.
         built = [] if are_wheels else _told(entries, states)
-        contents = ["python", version, *digests, *built]
+        contents = ["python", *tools, *digests, *built]
         yield _recipe(f"python: {python.name}", tree.roots, entries, contents, links=True)
 
 

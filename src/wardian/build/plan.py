@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wardian.ecosystems.debian.model import DebianPackage
+from wardian.ecosystems.python import bytecode as compiled
+from wardian.ecosystems.python import program
 from wardian.ecosystems.python.model import Interpreter, PythonPackage
 from wardian.image.platform import Platform
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from wardian.lock.model import PlatformLock
 
 # Counted up when a change of wardian changes the bytes that the same packages give.
-_RECIPE = {"debian": 8, "interpreter": 1, "python": 2, "workbench": 1, "bytecode": 1, "slim": 2}
+_RECIPE = {"debian": 9, "interpreter": 1, "python": 2, "workbench": 1, "bytecode": 1, "slim": 3}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +168,7 @@ def _python_layer(
     contents = [[package.name, package.version, package.file, package.sha256] for package in packages]
     return PythonLayer(
         name=name,
-        key=_key(name, interpreter.version, below, contents),
+        key=_key(name, program.VERSION, interpreter.version, below, contents),
         below=below,
         interpreter=interpreter,
         packages=packages,
@@ -177,7 +179,8 @@ def _python_layer(
 def _bytecode_layer(environment: PythonLayer, library: str) -> BytecodeLayer:
     return BytecodeLayer(
         name="bytecode",
-        key=_key("bytecode", environment.key),  # which tells the Python and its standard library
+        # The environment's key tells the Python and its standard library.
+        key=_key("bytecode", compiled.VERSION, environment.key),
         below=(*environment.below, environment.key),
         interpreter=environment.interpreter,
         packages=environment.packages,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wardian.image.entry import Entry
     from wardian.store.store import Store
 
-_VERSION = 1  # of the records in the cache
+_VERSION = 2  # of the records in the cache
 _SITE = "/site-packages/"
 
 
@@ -29,13 +29,14 @@ _SITE = "/site-packages/"
 class Trial:
     """What is tried: packages, and for each what tells its state, in which paths are left out of it.
 
-    `full` and `slim` make sandboxes, `ground` tells the Python that they hold. `compiled` says that they
-    have byte code.
+    `system` is left out of what lies below them. `full` and `slim` make sandboxes, `ground` tells the Python
+    that they hold and what it lacks. `compiled` says that they have byte code.
     """
 
     store: Store
     packages: Mapping[str, tuple[Entry, ...]]
     dropped: Mapping[str, Mapping[str, str]]
+    system: Collection[str]
     states: Mapping[str, str]
     ground: str
     compiled: bool
@@ -62,7 +63,8 @@ class Trial:
             {name: found for name, found in lost.items() if found}, self.slim(), removed=True
         )
         tops = self._tops()
-        for name in pending.keys() - again.failures.keys():
+        # What did not import proves nothing, even where it did not before.
+        for name in pending.keys() - outcome.failures.keys():
             self._remember(name, {other for top in outcome.used.get(name, ()) for other in tops.get(top, ())})
         return _guilty(again.failures, tops)
 
@@ -86,7 +88,7 @@ class Trial:
             "/opt/venv/bin/python",
             modules,
             folder,
-            removed=sorted(gone - kept) if removed else (),
+            removed=sorted({*(gone - kept), *self.system}) if removed else (),
             compiled=self.compiled,
         )
 

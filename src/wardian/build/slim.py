@@ -95,8 +95,8 @@ def apply(tree: Tree, made: SlimReport, root: int) -> Tree:
     """The tree without what the report leaves out; `root` is the number of the slim layer among its roots."""
     python = {package.identity: package for package in made.packages if package.ecosystem == "python"}
     debian = {package.identity: package for package in made.packages if package.ecosystem == "debian"}
-    gone = {path for package in debian.values() for path in package.dropped}
     interpreter = [package for package in made.packages if package.ecosystem == "interpreter"]
+    gone = {path for package in (*debian.values(), *interpreter) for path in package.dropped}
     return replace(
         tree,
         python={

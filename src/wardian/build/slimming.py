@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wardian.build import strip, units
-from wardian.build.plan import BytecodeLayer, DebianLayer, PythonLayer, SlimLayer
+from wardian.build.plan import BytecodeLayer, DebianLayer, InterpreterLayer, PythonLayer, SlimLayer
 from wardian.build.prove import Trial
 from wardian.build.slim import Slimmed, SlimReport, report
 from wardian.ecosystems.debian import slim as debian_slim
 from wardian.ecosystems.python import slim as python_slim
+from wardian.ecosystems.python.contents import source_path
 from wardian.ecosystems.python.slim import Selection
 from wardian.image.entry import Entry
 from wardian.system import files
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
 
 _LIBRARY = re.compile(r".*\.so(\.[\w.]+)?|.*/[^./]+")  # shared libraries, and what may be a program
 _SMALLEST = 4096  # bytes of a file whose symbols are worth looking for
-_ROUNDS = 4
+_ROUNDS = 5
+_SYSTEM = ""  # among the names of restored packages: what lies below Python's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +55,12 @@ class Slimming:
         )
         selection = python_slim.select(self.tree.python, self._bytes, compiler=compiler)
         stripped = self._strip_all(selection)
-        self._prove(selection, stripped)
+        debian, interpreter = self._debian_kinds(compiler), self._interpreter_kinds(compiler)
+        system = {path for kinds in (*debian.values(), interpreter) for path in kinds}
+        code = {entry.path for entry in self.tree.bytecode if source_path(entry.path) in system}
+        self._prove(selection, stripped, system | code)
         made = report(
-            [*self._python(selection, stripped), *self._debian(compiler), *self._interpreter(compiler)]
+            [*self._python(selection, stripped), *self._debian(debian), *self._interpreter(interpreter)]
         )
         root = self.folder / "snapshot/root"
         self._link(stripped, root)
@@ -107,15 +113,17 @@ class Slimming:
 
     def _strip_one(self, entry: Entry, target: Path) -> None:
         with open(self.tree.roots[entry.root] / entry.source, "rb") as file:
-            start = file.read(4)
-            data = strip.strip(start + file.read()) if start == b"\x7fELF" else None
+            if file.read(4) != b"\x7fELF":
+                return
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                data = strip.strip(content)
         if data is not None:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
             target.chmod(entry.mode)
 
-    def _prove(self, selection: Selection, stripped: Mapping[str, Path]) -> None:
-        """Try the imports, and restore the packages that fail, until none does."""
+    def _prove(self, selection: Selection, stripped: Mapping[str, Path], system: Collection[str]) -> None:
+        """Try the imports without all that goes, and restore the packages that fail, until none does."""
         if not self.tree.python:
             return
         (self.folder / "proof").mkdir()
@@ -123,15 +131,20 @@ class Slimming:
         for turn in range(_ROUNDS):
             over = self.folder / f"over-{turn}"
             self._link(stripped, over)
-            broken = self._trial(selection, roots, over).broken()
+            broken = self._trial(selection, system, roots, over).broken()
             if not broken:
                 return
             fresh = {name: why for name, why in broken.items() if name not in self._restored}
-            if not fresh or turn == _ROUNDS - 2:  # what is missing is somewhere else: all is put back
-                fresh = dict.fromkeys(self.tree.python, "; ".join(sorted(set(broken.values()))[:3]))
+            if not fresh or turn == _ROUNDS - 2:  # what is missing is somewhere else: below, or anywhere
+                is_last = turn == _ROUNDS - 2 or _SYSTEM in self._restored
+                names = (_SYSTEM, *(self.tree.python if is_last else ()))
+                fresh = dict.fromkeys(names, "; ".join(sorted(set(broken.values()))[:3]))
             self._restored.update({name: why for name, why in fresh.items() if name not in self._restored})
 
-    def _trial(self, selection: Selection, roots: tuple[Path, ...], over: Path) -> Trial:
+    def _trial(
+        self, selection: Selection, system: Collection[str], roots: tuple[Path, ...], over: Path
+    ) -> Trial:
+        system = () if _SYSTEM in self._restored else sorted(system)
         dropped = {name: {} if name in self._restored else found for name, found in selection.dropped.items()}
         identities = {
             package.name: package.sha256
@@ -143,13 +156,21 @@ class Slimming:
             store=self.store,
             packages=self.tree.python,
             dropped=dropped,
+            system=system,
             states={
                 name: units.key(
                     strip.VERSION, identities.get(name, ""), sorted(found), name in self._restored
                 )
                 for name, found in dropped.items()
             },
-            ground=units.key([layer.key for layer in self.layer.layers if isinstance(layer, DebianLayer)]),
+            ground=units.key(
+                [
+                    layer.key
+                    for layer in self.layer.layers
+                    if isinstance(layer, DebianLayer | InterpreterLayer)
+                ],
+                system,
+            ),
             compiled=any(isinstance(layer, BytecodeLayer) for layer in self.layer.layers),
             full=lambda: self.sandbox(roots),
             slim=lambda: self.sandbox((*roots, over)),
@@ -173,14 +194,9 @@ class Slimming:
             )
         return found
 
-    def _debian(self, compiler: bool) -> list[Slimmed]:
-        names = {
-            package.sha256: package.name
-            for layer in self.layer.layers
-            if isinstance(layer, DebianLayer)
-            for package in layer.packages
-        }
-        found = []
+    def _debian_kinds(self, compiler: bool) -> dict[str, dict[str, str]]:
+        """What can go of Debian's packages, by their digest."""
+        found = {}
         for digest, entries in self.tree.debian.items():
             kinds = {
                 entry.path: kind
@@ -190,19 +206,37 @@ class Slimming:
             linked = {
                 entry.target for entry in entries if entry.kind == "hardlink" and entry.path not in kinds
             }
-            kinds = {path: kind for path, kind in kinds.items() if path not in linked}
-            found.append(_slimmed(("debian", digest, names.get(digest, digest)), entries, kinds, {}, {}, ""))
+            found[digest] = {path: kind for path, kind in kinds.items() if path not in linked}
         return found
 
-    def _interpreter(self, compiler: bool) -> list[Slimmed]:
-        kinds = {
+    def _debian(self, found: Mapping[str, Mapping[str, str]]) -> list[Slimmed]:
+        names = {
+            package.sha256: package.name
+            for layer in self.layer.layers
+            if isinstance(layer, DebianLayer)
+            for package in layer.packages
+        }
+        return [
+            self._below(("debian", digest, names.get(digest, digest)), self.tree.debian[digest], kinds)
+            for digest, kinds in found.items()
+        ]
+
+    def _interpreter_kinds(self, compiler: bool) -> dict[str, str]:
+        return {
             entry.path: kind
             for entry in self.tree.interpreter
             if entry.kind != "directory"
             and (kind := python_slim.interpreter_kind(entry.path, compiler=compiler))
         }
-        who = ("interpreter", "", "python")
-        return [_slimmed(who, self.tree.interpreter, kinds, {}, {}, "")] if kinds else []
+
+    def _interpreter(self, kinds: Mapping[str, str]) -> list[Slimmed]:
+        return [self._below(("interpreter", "", "python"), self.tree.interpreter, kinds)]
+
+    def _below(
+        self, who: tuple[str, str, str], entries: tuple[Entry, ...], kinds: Mapping[str, str]
+    ) -> Slimmed:
+        restored = self._restored.get(_SYSTEM, "") if kinds else ""
+        return _slimmed(who, entries, {} if restored else kinds, {}, {}, restored)
 
 
 def _slimmed(

@@ -41,7 +41,7 @@ class Group(Generic[_Package]):
 
 
 def split_debian(lock: PlatformLock) -> tuple[Group[DebianPackage], ...]:
-    """The groups of Debian packages: those of the base first, and what was added later last."""
+    """The groups of Debian packages: big ones, those of the base first, then those that share a layer."""
     return tuple(_split("debian", lock.debian.packages, [package.stage for package in lock.debian.packages]))
 
 

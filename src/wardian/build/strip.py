@@ -8,6 +8,7 @@ which no two versions of binutils promise. A file that is in any way unusual is 
 
 from __future__ import annotations
 
+import mmap
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ _SECTION = struct.Struct("<IIQQQQIIQQ")
 _PROGRAM, _SYMBOLS, _NOBITS = 1, 2, 8  # sh_type
 _ALLOCATED = 2  # sh_flags: in memory while the program runs
 _DEBUG = (b".debug_", b".zdebug_", b".gdb_index", b".gnu.debuglto_", b".stab")
+_Data = bytes | bytearray | mmap.mmap
+_NAME = 64  # bytes of a section's name that are looked at
 _EXECUTABLE, _SHARED = 2, 3  # e_type
 
 
@@ -54,7 +57,7 @@ class _Section:
         return self.header[6], self.header[7] if is_index else 0
 
 
-def strip(data: bytes) -> bytes | None:
+def strip(data: _Data) -> bytearray | None:
     """A 64-bit little-endian program or shared library without what only debuggers read.
 
     None where nothing is won, or where the file is not understood to its last byte.
@@ -65,7 +68,7 @@ def strip(data: bytes) -> bytes | None:
         return None
 
 
-def _strip(data: bytes) -> bytes | None:
+def _strip(data: _Data) -> bytearray | None:
     if data[:6] != b"\x7fELF\x02\x01":
         return None
     fields = list(_HEADER.unpack_from(data))
@@ -94,16 +97,20 @@ def _is_dropped(section: _Section, loaded: int) -> bool:
     return section.kind == _SYMBOLS or section.name.startswith(_DEBUG)
 
 
-def _sections(data: bytes, fields: Sequence[int]) -> list[_Section]:
+def _sections(data: _Data, fields: Sequence[int]) -> list[_Section]:
     offset, size, count, names = fields[6], fields[11], fields[12], fields[13]
     if size != _SECTION.size or not count or names >= count:
         return []
     headers = [_SECTION.unpack_from(data, offset + number * size) for number in range(count)]
-    strings = data[headers[names][4] : headers[names][4] + headers[names][5]]
-    return [_Section(strings[header[0] : strings.index(b"\0", header[0])], header) for header in headers]
+    strings = bytes(data[headers[names][4] : headers[names][4] + headers[names][5]])
+    if max(header[0] for header in headers) > strings.rfind(b"\0"):
+        raise ValueError("a name without an end")
+    # Their beginnings alone: all sections may share one name, as long as the file.
+    starts = [strings[header[0] : header[0] + _NAME].partition(b"\0")[0] for header in headers]
+    return [_Section(name, header) for name, header in zip(starts, headers, strict=True)]
 
 
-def _loaded(data: bytes, fields: Sequence[int]) -> int:
+def _loaded(data: _Data, fields: Sequence[int]) -> int:
     """Where the last segment ends in the file: before that, everything stays as it is."""
     offset, size, count = fields[5], fields[9], fields[10]
     if size != _SEGMENT.size:
@@ -115,7 +122,7 @@ def _loaded(data: bytes, fields: Sequence[int]) -> int:
     return max(ends)
 
 
-def _is_whole(data: bytes, fields: Sequence[int], sections: Sequence[_Section], loaded: int) -> bool:
+def _is_whole(data: _Data, fields: Sequence[int], sections: Sequence[_Section], loaded: int) -> bool:
     """Whether segments, sections and headers account for every byte but padding.
 
     What else a file holds, as self-extracting programs do, may be found by its distance from the end.
@@ -131,10 +138,15 @@ def _is_whole(data: bytes, fields: Sequence[int], sections: Sequence[_Section], 
 
 
 def _written(
-    data: bytes, fields: list[int], sections: Sequence[_Section], kept: Sequence[int], loaded: int
-) -> bytes:
+    data: _Data,
+    fields: list[int],
+    sections: Sequence[_Section],
+    kept: Sequence[int],
+    loaded: int,
+) -> bytearray:
     """The file anew: all that is loaded, the kept sections behind it, and their headers at the end."""
-    made = bytearray(data[:loaded])
+    with memoryview(data) as view:
+        made = bytearray(view[:loaded])
     numbers = {old: new for new, old in enumerate(kept)}
     headers = []
     for number in kept:
@@ -144,6 +156,8 @@ def _written(
             made += bytes(-len(made) % max(1, min(header[8], 4096)))
             header[4] = len(made)
             made += data[section.offset : section.offset + section.size]
+            if len(made) > len(data):
+                raise ValueError("sections that overlap")
         elif section.offset > loaded:
             header[4] = loaded  # it has no bytes, but its place must not lie behind the end
         link, info = section.links
@@ -155,4 +169,4 @@ def _written(
     for header in headers:
         made += _SECTION.pack(*header)
     made[: _HEADER.size] = _HEADER.pack(*fields)
-    return bytes(made)
+    return made

@@ -98,10 +98,14 @@ class Workshop:
             )
 
     def prefetch(self, packages: tuple[PythonPackage, ...], target: Target) -> Future[None]:
-        """Begin to fetch locked Python packages into uv's cache; what is under way is not begun again."""
+        """Begin to fetch locked Python packages into uv's cache.
+
+        What is under way or done is not begun again, but for what has failed.
+        """
         with self._prefetch_guard:
-            if packages in self._prefetched:
-                return self._prefetched[packages]
+            known = self._prefetched.get(packages)
+            if known and not (known.done() and known.exception()):
+                return known
             future = self._prefetched[packages] = Future()
         # A daemon, so that Ctrl-C need not wait for it.
         threading.Thread(target=self._prefetch, args=(packages, target, future), daemon=True).start()

@@ -41,7 +41,7 @@ class Lock:
 
 
 def changes(old: Lock | None, new: Lock) -> tuple[Change, ...]:
-    """What differs, platform by platform, in name order; what differs alike on several is told once."""
+    """The versions that differ, platform by platform, in name order; what differs alike is told once."""
     before, after = _versions(old), _versions(new)
     found = {
         Change(ecosystem=key[1], name=key[2], old=before.get(key), new=after.get(key))

@@ -11,6 +11,7 @@ from wardian.ecosystems.python import interpreter as interpreters
 from wardian.ecosystems.python.model import PythonLock
 from wardian.ecosystems.python.resolve import Request, resolve
 from wardian.ecosystems.python.workbench import resolve_workbench
+from wardian.errors import ResolveError
 from wardian.lock.model import Lock, PlatformLock
 from wardian.system import background
 
@@ -110,6 +111,7 @@ def _interpreter(
         keep=kept.python.interpreter if kept and kept.python else None,
         upgrade=wish.upgrade is True or (wish.upgrade is not False and "python" in wish.upgrade),
         mirror=workshop.configuration.python_install_mirror,
+        as_of=wish.as_of,
     )
 
 
@@ -162,7 +164,12 @@ def _python(
         workshop.prefetch(packages, request.target)
     bench: tuple[PythonPackage, ...] = ()
     if wish.workbench or (earlier and earlier.workbench):
+        request = replace(request, keep=earlier.workbench if earlier else ())
         with workshop.progress.step("resolving the workbench"):
-            request = replace(request, keep=earlier.workbench if earlier else ())
-            bench = resolve_workbench(workshop.uv, request, packages, sandbox=image)
+            try:
+                bench = resolve_workbench(workshop.uv, request, packages, sandbox=image)
+            except ResolveError:
+                if wish.workbench:
+                    raise
+                # It was locked for a notebook that ran once; the next one to run is told of it.
     return PythonLock(interpreter=interpreter, packages=packages, workbench=bench)

@@ -158,6 +158,7 @@ def _debian_lock(platform: Platform, table: dict[str, Any]) -> DebianLock:
         what = f"{package.name} is for {package.architecture}"
         _check(package.architecture in (platform.debian, "all"), what)
     releases = _records(ArchiveRelease, table["releases"])
+    _check(releases, "it has no releases")
     for release in releases:
         datetime.fromisoformat(release.time)
     return DebianLock(suite=table["suite"], releases=releases, packages=packages)

@@ -1,7 +1,7 @@
 """Unpacks a managed interpreter's archive so that nothing can land outside its folder.
 
 Python's own extraction filters (PEP 706) are missing in Debian 12's Python, hence this. Links are made
-last: no file is ever written through one, and each is checked by where it really leads.
+last: no file is ever written through one, and each is checked by where it really leads once all are made.
 """
 
 from __future__ import annotations
@@ -34,10 +34,12 @@ def unpack(archive: Path, into: Path) -> None:
     try:
         with tarfile.open(archive) as packed:
             links = list(_write_files(packed, into))
+        for path, target in links:
+            _link(path, target, into)
     except (tarfile.TarError, EOFError, OSError, ValueError) as error:
         raise BuildError(f"cannot unpack {archive.name}: {error}") from error
-    for path, target in links:
-        _link(path, target, into)
+    for path, target in links:  # only now is it certain where each leads: one may lead through another
+        _check_link(path, target, into)
     if not (into / "bin/python3").exists():
         raise BuildError(f"{archive.name} holds no python/bin/python3")
     _settle(into)
@@ -88,13 +90,18 @@ def _write(packed: tarfile.TarFile, member: tarfile.TarInfo, path: Path, into: P
 
 
 def _link(path: Path, target: str, into: Path) -> None:
-    root = into.resolve()
-    if not os.path.isabs(target) and not os.path.lexists(path):
-        path.symlink_to(target)
-        if path.resolve().is_relative_to(root):
-            return
-        path.unlink()
-    raise VerificationError(
+    if os.path.isabs(target) or os.path.lexists(path):
+        raise _leaving(path, target, into)
+    path.symlink_to(target)
+
+
+def _check_link(path: Path, target: str, into: Path) -> None:
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(into)):
+        raise _leaving(path, target, into)
+
+
+def _leaving(path: Path, target: str, into: Path) -> VerificationError:
+    return VerificationError(
         f"the interpreter's archive has a link that leaves its root: {path.relative_to(into)} -> {target}"
     )
 

@@ -39,13 +39,17 @@ def read(
     """Read the environment at `place` of a Python layer's snapshot; `root` is the entries' root number.
 
     `names` are the locked packages: there is a list for each of them, and distributions of other names,
-    which a package may have made up, count as rest. A path that several packages name belongs to all of
-    them where their RECORDs tell the same hash of it, else to the last by name, as `install` leaves it.
-    Byte code that no RECORD names was made by a run, and is left out. Raises BuildError for a RECORD that
-    cannot be read.
+    which a package may have made up, count as rest. A path that several packages name belongs to those of
+    them whose RECORD tells its hash; it counts as rest where none does. Byte code that no RECORD names was
+    made by a run, and is left out. Raises BuildError for a RECORD that cannot be read or is another
+    package's.
     """
     found = {entry.path: entry for entry in scan(snapshot, place, root)}
-    owners = records.read(snapshot / "root" / place, names).owners()
+    claims = records.read(snapshot / "root" / place, names)
+    shared = {path: found.get(f"{place}/{path}") for path in claims.shared}
+    owners = claims.owners(
+        {path: snapshot / entry.source for path, entry in shared.items() if entry and entry.kind == "file"}
+    )
     files: dict[str, list[Entry]] = {name: [] for name in names or ()}
     rest = []
     for path, entry in found.items():

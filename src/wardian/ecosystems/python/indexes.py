@@ -17,7 +17,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +38,7 @@ _SYSTEM_CERTIFICATES = ("/etc/ssl/certs", "/etc/pki/tls/certs", "/etc/ssl/cert.p
 class Indexes:
     """Where Python packages come from. Addresses may hold credentials: it never reaches a lock.
 
-    `default` is None for uv's own default. `extra` entries may have uv's form `name=address`.
+    `default` is None for uv's own default. It and `extra` entries may have uv's form `name=address`.
     `origin` says in words whose setting this is. `certificates` is a PEM file.
     """
 
@@ -58,14 +58,20 @@ class Indexes:
         places = (local_path(place) for place in (self.default, *self.extra, *self.find_links) if place)
         return tuple(dict.fromkeys(path for path in places if path is not None))
 
-    def with_credentials(self, address: str) -> str:
-        """`address` with the user name and password of the index on the same host, if it has some."""
-        host = urlsplit(address).netloc
+    def with_credentials(self, address: str, environment: Mapping[str, str]) -> str:
+        """`address` with the user name and password that uv would use for it, if it has some.
+
+        They stand in the address of an index on the same host, in the variables for that index' name, or in
+        ~/.netrc (uv's documentation, "Authentication").
+        """
+        parts = urlsplit(address)
+        known = ""
         for place in (self.default, *self.extra, *self.find_links):
-            found = re.search(r"://([^/@\s]+@)([^/\s]+)", place or "")
-            if found and found[2] == host:
-                return address.replace("://", f"://{found[1]}", 1)
-        return address
+            found = re.fullmatch(r"(?:([\w.-]+)=)?\w+://(?:([^/\s]+)@)?([^/@\s]+).*", place or "")
+            if found and found[3] == parts.netloc:
+                known = known or found[2] or _named_credentials(found[1] or "", environment)
+        known = known or _netrc_credentials(parts.hostname or "", environment)
+        return address.replace("://", f"://{known}@", 1) if known and "@" not in parts.netloc else address
 
     def arguments(self) -> list[str]:
         """What uv is told by arguments, for it has no variable for it or it is no secret."""
@@ -84,6 +90,27 @@ class Indexes:
             "SSL_CERT_FILE": self.certificates,
         }
         return {name: value for name, value in found.items() if value}
+
+
+def _named_credentials(name: str, environment: Mapping[str, str]) -> str:
+    variable = f"UV_INDEX_{re.sub(r'[^A-Z0-9]', '_', name.upper())}"
+    user, password = (environment.get(f"{variable}_{what}", "") for what in ("USERNAME", "PASSWORD"))
+    return _joined(user, password) if name else ""
+
+
+def _netrc_credentials(host: str, environment: Mapping[str, str]) -> str:
+    import netrc
+
+    path = environment.get("NETRC") or os.path.join(environment.get("HOME", "/nonexistent"), ".netrc")
+    try:
+        found = netrc.netrc(path).authenticators(host)
+    except (OSError, ValueError, netrc.NetrcParseError):
+        return ""
+    return _joined(found[0], found[2] or "") if found else ""
+
+
+def _joined(user: str, password: str) -> str:
+    return f"{quote(user, safe='')}:{quote(password, safe='')}" if user or password else ""
 
 
 def certificates(environment: Mapping[str, str]) -> str | None:

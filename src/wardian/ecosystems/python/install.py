@@ -6,7 +6,8 @@ moved below ROOT while it is nearly empty, and /opt/venv becomes a link to it: u
 it writes go by the name /opt/venv, and the files are linked, not copied. The sandbox's root takes that
 link: it must be one that is thrown away.
 
-The tree depends on the lock alone: nothing in it tells of this machine, of uv, or of the time. uv installs
+The tree depends on the lock alone, but for what sources are built into (sources.py): nothing in it tells
+of this machine or of the time. Scripts and RECORDs are as the one version of uv writes them. uv installs
 packages side by side, so which of two gives a path that both ship is chance; where that happens, those
 packages are installed one after another.
 """
@@ -77,13 +78,15 @@ def install(
     sandbox: Sandbox,
     into: Path,
     place: str = ENVIRONMENT,
+    below: Sequence[str] = (),
     offline: bool = False,
     progress: Progress | None = None,
 ) -> None:
     """Make the environment of `packages` and move it to `into`, which must not exist.
 
     `place` is where the image will have it: its scripts name the Python there. `into` is on the store's
-    file system; it appears whole or not at all. What is not in uv's cache is fetched, unless `offline`.
+    file system; it appears whole or not at all. `below` are the keys of the layers that the sandbox's root is
+    made of: what is compiled depends on them. What is not in uv's cache is fetched, unless `offline`.
     Raises BuildError, VerificationError, FetchError, HostError.
     """
     progress = progress or Silent()
@@ -95,6 +98,7 @@ def install(
         target=target,
         sandbox=sandbox,
         place=place,
+        below=below,
         offline=offline,
         progress=progress,
     )
@@ -116,6 +120,7 @@ class Installation:
     target: Target
     sandbox: Sandbox
     place: str
+    below: Sequence[str]
     offline: bool
     progress: Progress
 
@@ -124,7 +129,8 @@ class Installation:
         with self.uv.work() as folder:
             ready = self._ready(folder)
             status, told = self._make(folder, [ready])
-            if not status and (names := records.read(folder / "venv").conflicting()):
+            installed = {package.name for package in ready}
+            if not status and (names := records.read(folder / "venv", installed).conflicting()):
                 files.remove_tree(folder / "venv")
                 status, told = self._make(folder, _in_turn(ready, names))
             if not status:
@@ -142,6 +148,7 @@ class Installation:
             folder / "wheels",
             interpreter=self.interpreter,
             target=self.target,
+            below=self.below,
             sandbox=self.sandbox,
             offline=self.offline,
             progress=self.progress,

@@ -22,6 +22,8 @@ from wardian.system.http import MissingError
 from wardian.system.progress import Silent
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from packaging.specifiers import SpecifierSet
 
     from wardian.ecosystems.python.program import Uv
@@ -57,12 +59,13 @@ def choose(
     keep: Interpreter | None = None,
     upgrade: bool = False,
     mirror: str | None = None,
+    as_of: datetime | None = None,
 ) -> Interpreter:
     """The interpreter for `[python] version` (`asked`: "3.12", "3.12.4", ">=3.11", or "" for any).
 
     `suite_version` is what the suite's Debian index gives, as in "3.13.5". A locked managed interpreter
-    is kept while it fits, unless `upgrade`. Raises SpecError for a version that cannot be read,
-    ResolveError when no Python fits, FetchError.
+    is kept while it fits, unless `upgrade`. With `as_of`, only builds of earlier days are taken. Raises
+    SpecError for a version that cannot be read, ResolveError when no Python fits, FetchError.
     """
     wanted = specifiers(asked)
     if wanted.contains(suite_version, prereleases=True):
@@ -70,9 +73,11 @@ def choose(
     if keep and keep.source == "uv" and not upgrade and wanted.contains(keep.version):
         return keep
     listed = _list(uv, platform, mirror)
+    if as_of:  # uv knows the latest build of each version alone: an older version may be the newest then
+        listed = [entry for entry in listed if entry.build and entry.build[:8] < f"{as_of:%Y%m%d}"]
     fitting = list(wanted.filter([entry.version for entry in listed]))
     if not fitting:
-        raise _nothing(asked, suite_version, platform, listed)
+        raise _nothing(asked, suite_version, platform, listed, as_of)
     best = max((entry for entry in listed if entry.version in fitting), key=_age)
     return Interpreter(
         version=best.version, source="uv", key=best.key, build=best.build, sha256=_digest(uv, best)
@@ -102,11 +107,14 @@ def _age(entry: _Listed) -> tuple[Any, str]:
     return Version(entry.version), entry.build
 
 
-def _nothing(asked: str, suite: str, platform: Platform, listed: list[_Listed]) -> ResolveError:
+def _nothing(
+    asked: str, suite: str, platform: Platform, listed: list[_Listed], as_of: datetime | None
+) -> ResolveError:
     minors = {tuple(map(int, re.findall(r"\d+", entry.version)[:2])) for entry in listed}
     there = ", ".join("{}.{}".format(*minor) for minor in sorted(minors) if len(minor) == 2)
     return ResolveError(
-        f"there is no Python {asked} for {platform}: the suite has {suite}, uv manages {there or 'none'}",
+        f"there is no Python {asked} for {platform}: the suite has {suite}, uv manages {there or 'none'}"
+        + (f" of before {as_of:%Y-%m-%d}" if as_of else ""),
         hint="change [python] version",
     )
 

@@ -15,16 +15,18 @@ from wardian.ecosystems.python.indexes import Indexes
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-# Later sections win: a command's own settings over the global ones.
+# Later sections win, whichever file they are in: a command's own settings over the global ones.
 _SECTIONS = ("global", "download", "install")
 _KEYS = ("index-url", "extra-index-url", "find-links", "no-index", "cert", "trusted-host", "keyring-provider")
 
 
 def read(environment: Mapping[str, str], prefix: Path) -> Indexes:
     """The indexes that pip would use. A file that cannot be read is passed over, as pip does."""
+    files = [_read_file(path) for path in _files(environment, prefix)]
     settings: dict[str, str] = {}
-    for path in _files(environment, prefix):
-        settings |= _read_file(path)
+    for section in _SECTIONS:
+        for parser in files:
+            settings |= _section(parser, section)
     for key in _KEYS:
         if value := environment.get(f"PIP_{key.upper().replace('-', '_')}"):
             settings[key] = value
@@ -62,16 +64,17 @@ def _files(environment: Mapping[str, str], prefix: Path) -> Iterator[Path]:
         yield Path(named)
 
 
-def _read_file(path: Path) -> dict[str, str]:
+def _read_file(path: Path) -> configparser.RawConfigParser:
     parser = configparser.RawConfigParser()
     try:
         parser.read_string(path.read_text())
     except (OSError, ValueError, configparser.Error):
-        return {}
-    sections = (parser[name] for name in _SECTIONS if parser.has_section(name))
+        return configparser.RawConfigParser()
+    return parser
+
+
+def _section(parser: configparser.RawConfigParser, name: str) -> dict[str, str]:
+    told = parser[name] if parser.has_section(name) else {}
     return {
-        key.replace("_", "-"): value.strip()
-        for section in sections
-        for key, value in section.items()
-        if key.replace("_", "-") in _KEYS
+        key.replace("_", "-"): value.strip() for key, value in told.items() if key.replace("_", "-") in _KEYS
     }

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from wardian.store.store import Store
     from wardian.system.http import Fetcher
 
+# uv writes scripts and RECORDs that are in layers: pyproject.toml asks for exactly this version, and it is in
+# the keys of what it installs.
+VERSION = "0.13.9"
 # No Python starts with this home, so no code of a source distribution runs on the host: uv asks the
 # interpreter about itself in isolated mode (-I), which ignores the variable; a build does not.
 NO_BUILDS = {"PYTHONHOME": os.devnull}

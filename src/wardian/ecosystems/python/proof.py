@@ -154,7 +154,8 @@ def import_all(
 
     `removed` are paths that are taken out of the sandbox's root before, which must be one that is thrown
     away. `compiled` says that there is byte code. `folder` is empty and for this call's files, `seconds` is
-    what one package may take. Raises HostError, and BuildError when Python cannot be started.
+    what one package may take. Raises HostError, and BuildError when Python cannot be started or when what
+    was imported has spoilt the results.
     """
     jobs = {
         "removed": list(removed),
@@ -207,15 +208,18 @@ def _failures(
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
-    """The results, if they are a plain file of sane size: imported code may have left anything there."""
+    """The results, which are a plain file of sane size: imported code may have left anything there.
+
+    Raises BuildError for anything else. Without results nothing is proved.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return []
+    except OSError as error:
+        raise _spoilt() from error
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST:
-            return []
+            raise _spoilt()
         lines = file.read(_LARGEST).splitlines()
     found = []
     for line in lines:
@@ -226,3 +230,10 @@ def _read(path: Path) -> list[dict[str, Any]]:
         if isinstance(told, dict):
             found.append(told)
     return found
+
+
+def _spoilt() -> BuildError:
+    return BuildError(
+        "what importing the packages of a slim image found cannot be read: one of them has spoilt it",
+        hint="leave `slim` out of [image]",
+    )

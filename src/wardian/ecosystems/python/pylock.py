@@ -16,6 +16,8 @@ from wardian.errors import InternalError, ResolveError, VerificationError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from packaging.markers import Marker
+
     from wardian.image.platform import Platform
 
 # The oldest glibc for which wheels of an architecture may be tagged (PEP 600; x86_64 alone has
@@ -55,6 +57,28 @@ class Target:
     @property
     def _newest(self) -> int:
         return min(self.glibc[1], _NEWEST_GLIBC)
+
+    def fits(self, marker: Marker) -> bool:
+        """Whether an environment marker (PEP 508) holds; one that cannot be told does."""
+        from packaging.markers import UndefinedComparison
+
+        found = {
+            "implementation_name": "cpython",
+            "implementation_version": self.python,
+            "os_name": "posix",
+            "platform_machine": self.platform.machine,
+            "platform_python_implementation": "CPython",
+            "platform_release": "",
+            "platform_system": "Linux",
+            "platform_version": "",
+            "python_full_version": self.python,
+            "python_version": "{}.{}".format(*self.minor),
+            "sys_platform": "linux",
+        }
+        try:
+            return marker.evaluate(found)
+        except (UndefinedComparison, ValueError):
+            return True
 
     def tags(self) -> list[str]:
         """The wheel tags that fit (PEP 425, 600), best first."""

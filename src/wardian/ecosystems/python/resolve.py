@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from wardian.ecosystems.python.sandbox import Sandbox
 
 _HASH = re.compile(r"\s*--hash[= ](?P<algorithm>\w+):(?P<digest>[0-9a-f]+)")
+_PROJECT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")  # PyPA "Names and normalization"
 _ROUNDS = 4  # of letting go of pins; each takes as long as a resolution
 _DOING = "cannot resolve the Python packages"
 
@@ -87,11 +88,15 @@ def _solve(uv: Uv, request: Request, sandbox: Callable[[], Sandbox] | None) -> t
 
 
 def _pins(request: Request) -> list[str]:
-    """Kept versions as constraints, without those that may change or that a requirement excludes."""
+    """Kept versions as constraints, without those that may change or that a requirement excludes.
+
+    Requirements count whose markers hold for the target.
+    """
     if request.upgrade is True:
         return []
     free = {_name(name) for name in request.upgrade or ()}
-    asked = [_parse(line) for line in (*request.requirements, *request.constraints)]
+    lines = map(_parse, (*request.requirements, *request.constraints))
+    asked = [entry for entry in lines if entry.marker is None or request.target.fits(entry.marker)]
     for kept in request.keep:
         mine = (entry.specifier for entry in asked if _name(entry.name) == kept.name)
         if not all(specifier.contains(kept.version, prereleases=True) for specifier in mine):
@@ -130,8 +135,9 @@ def _error(request: Request, told: str) -> Exception:
 def _write(request: Request, pins: Sequence[str], folder: Path) -> None:
     (folder / "requirements.in").write_text(_lines(request.requirements))
     (folder / "constraints.in").write_text(_lines([*request.constraints, *pins]))
-    if request.keep and not pins:
-        (folder / "pylock.toml").write_text(pylock.write(request.keep))
+    pinned = {_name(pin) for pin in pins}
+    if preferred := [package for package in request.keep if package.name not in pinned]:
+        (folder / "pylock.toml").write_text(pylock.write(preferred))
 
 
 def _lines(requirements: Iterable[str]) -> str:
@@ -141,7 +147,8 @@ def _lines(requirements: Iterable[str]) -> str:
 
 def _arguments(uv: Uv, request: Request, folder: Path, python: str) -> list[str]:
     upgrade = request.upgrade
-    names = [] if isinstance(upgrade, bool) else [f"--upgrade-package={name}" for name in upgrade]
+    # Debian's names are among them too.
+    names = [] if isinstance(upgrade, bool) else [name for name in upgrade if _PROJECT.fullmatch(name)]
     return [
         *("pip", "compile", f"{folder}/requirements.in", "--constraints", f"{folder}/constraints.in"),
         *("--output-file", f"{folder}/pylock.toml", "--format", "pylock.toml", "--no-header"),
@@ -149,7 +156,7 @@ def _arguments(uv: Uv, request: Request, folder: Path, python: str) -> list[str]
         *uv.indexes.arguments(),
         *(["--exclude-newer", request.as_of] if request.as_of else []),
         *(["--offline"] if request.offline else []),
-        *(["--upgrade"] if upgrade is True else names),
+        *(["--upgrade"] if upgrade is True else [f"--upgrade-package={name}" for name in names]),
     ]
 
 
@@ -234,7 +241,14 @@ def _sizes(uv: Uv, files: Sequence[pylock.File]) -> dict[str, int]:
 def _size(uv: Uv, file: pylock.File) -> int:
     if (path := local_path(file.address)) is not None:
         return path.stat().st_size
-    answer = uv.fetcher.get(uv.indexes.with_credentials(file.address), headers={"Range": "bytes=0-0"})
+    address = uv.indexes.with_credentials(file.address, uv.environment)
+    try:
+        length = uv.fetcher.head(address).headers.get("content-length", "")
+    except FetchError:  # presigned addresses take GET alone
+        length = ""
+    if length.isdigit() and int(length):
+        return int(length)
+    answer = uv.fetcher.get(address, headers={"Range": "bytes=0-0"})
     total = answer.headers.get("content-range", "").rpartition("/")[2]
     if answer.status == 206 and total.isdigit():
         return int(total)

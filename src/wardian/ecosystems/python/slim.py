@@ -34,7 +34,7 @@ _COMPILING = re.compile(
 _SITE = re.compile(r"^(.*?lib/python3[^/]*/site-packages/)(.+)$")
 _ENDING = re.compile(rb"\.(?:hh?|hpp|hxx|cuh|inl|pxd|pxi|cc?|cpp|cxx|pyx|a|lib|la)\b")
 _NAME = re.compile(rb"[\w.+-]+\Z")
-_SUITE_PATH = re.compile(rb"[\"']([^\"'\n]*\btests?/[^\"'\n]+)[\"']")
+_SUITE_PATH = re.compile(rb"[\"']([^\"'\n]{0,500}\btests?/[^\"'\n]{1,500})[\"']")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,11 @@
 """Builds source distributions into wheels, in the sandbox and nowhere else.
 
 A build runs its author's code. It sees a folder and a uv cache of its own, never the shared cache, so
-that it can spoil no other project's packages. A wheel is kept by what went into it.
+that it can spoil no other project's packages.
+
+A wheel is kept by its source, its Python and the system packages that it was compiled against. What its
+build requires is resolved when it is built, for a lock does not tell it: elsewhere, or later, the same
+source may give another wheel.
 """
 
 from __future__ import annotations
@@ -27,7 +31,7 @@ if TYPE_CHECKING:
     from wardian.ecosystems.python.sandbox import Mount, Sandbox
     from wardian.system.progress import Progress
 
-_VERSION = "1"  # of how wheels are built: part of their key
+_VERSION = "2"  # of how wheels are built: part of their key
 _CERTIFICATES = "/opt/certificates.pem"
 _LINES = 25  # of a failed build's output: compilers say what matters last
 _COMPILER = re.compile(
@@ -86,43 +90,46 @@ def build_all(
     *,
     interpreter: Interpreter,
     target: Target,
+    below: Sequence[str],
     sandbox: Sandbox,
     offline: bool,
     progress: Progress,
 ) -> list[PythonPackage]:
-    """`packages` with every source distribution replaced by its wheel, which is put into `folder`."""
+    """`packages` with every source distribution replaced by its wheel, which is put into `folder`.
+
+    `below` tells what is in the sandbox's root: the keys of its layers.
+    """
     folder.mkdir()
     ready = []
     for package in packages:
         if is_wheel(package):
             ready.append(package)
             continue
-        wheel = kept_wheel(uv, package, interpreter, target)
+        place = _place(uv, package, interpreter, target, below)
+        wheel = next(place.glob("*.whl"), None)
         if wheel is None:
             progress.message(f"building {package.name} {package.version} from source")
-            wheel = _build(uv, package, interpreter, target, sandbox, offline)
+            wheel = _build(uv, package, interpreter, place, sandbox, offline)
         os.link(wheel, folder / wheel.name)
         digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
         ready.append(replace(package, file=wheel.name, sha256=digest))
     return ready
 
 
-def kept_wheel(uv: Uv, package: PythonPackage, interpreter: Interpreter, target: Target) -> Path | None:
-    """The wheel that was built from this source distribution for this Python, if there is one."""
-    return next(_place(uv, package, interpreter, target).glob("*.whl"), None)
-
-
-def _place(uv: Uv, package: PythonPackage, interpreter: Interpreter, target: Target) -> Path:
+def _place(
+    uv: Uv, package: PythonPackage, interpreter: Interpreter, target: Target, below: Sequence[str]
+) -> Path:
+    """Where the wheel is kept that was built from this source for this Python, on these layers."""
     words = (_VERSION, package.sha256, interpreter.source, interpreter.version, interpreter.build)
-    key = hashlib.sha256("\0".join((*words, str(target.platform), str(target.glibc))).encode()).hexdigest()
-    return uv.folder / "wheels" / key
+    told = (*words, str(target.platform), str(target.glibc), *below)
+    return uv.folder / "wheels" / hashlib.sha256("\0".join(told).encode()).hexdigest()
 
 
 def _build(
     uv: Uv,
     package: PythonPackage,
     interpreter: Interpreter,
-    target: Target,
+    place: Path,
     sandbox: Sandbox,
     offline: bool,
 ) -> Path:
@@ -141,7 +148,7 @@ def _build(
         )
         if status:
             raise build_error(f"{package.name}=={package.version}", told)
-        return _keep(_made(folder / "cache", package), _place(uv, package, interpreter, target))
+        return _keep(_made(folder / "cache", package), place)
 
 
 def _command(uv: Uv, package: PythonPackage, interpreter: Interpreter) -> list[str]:
