@@ -9,6 +9,7 @@ import urllib.request
 
 import pytest
 
+from wardian.api.image_pruning import Needed, orphans
 from wardian.errors import ImageError, RegistryError, VerificationError
 from wardian.image.descriptor import INDEX, Digest
 from wardian.image.manifest import Index, encode
@@ -48,6 +49,24 @@ def test_what_is_pushed_is_pulled(plain, library, other_library, blobs, open_reg
     assert (kept.descriptor.digest, kept.origin) == (made.descriptor.digest, "pulled")
     assert other_library.missing(image) == ()
     assert not list((other_library.store.root / "cache/partial").iterdir())
+
+
+def test_what_a_pull_leaves_that_ends_in_the_middle_is_known(
+    plain, library, other_library, blobs, open_registry, name
+):
+    made = make_image(library, *blobs)
+    push(open_registry(plain.host), f"{plain.host}/{name}:1.0", made, library)
+
+    def end(number, descriptor, path):
+        raise KeyboardInterrupt
+
+    reference = Reference.parse(f"{plain.host}/{name}:1.0")
+    with pytest.raises(KeyboardInterrupt):
+        pull(open_registry(plain.host), reference, other_library, platform=PLATFORM, arrived=end)
+    assert other_library.names() == ()
+    assert other_library.has(made.descriptor)  # it names the others, which `prune` takes with it
+    store = other_library.store
+    assert {path for _, path in orphans(store, Needed())} == set(store.contents().glob("*/*"))
 
 
 def test_what_is_there_is_not_sent_again(plain, library, blobs, open_registry, name):

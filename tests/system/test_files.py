@@ -23,6 +23,17 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["a"]
 
 
+def test_an_interrupted_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def interrupted(descriptor: int) -> None:
+        raise KeyboardInterrupt
+
+    (tmp_path / "a").write_text("one")
+    monkeypatch.setattr(os, "fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        files.write_atomic(tmp_path / "a", "two", durable=True)
+    assert [(entry.name, entry.read_text()) for entry in tmp_path.iterdir()] == [("a", "one")]
+
+
 def test_a_closed_tree_is_removed(tmp_path: Path):
     folder = tmp_path / "tree"
     (folder / "closed/inner").mkdir(parents=True)

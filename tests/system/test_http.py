@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import threading
 import time
@@ -123,6 +124,24 @@ def test_redirects_are_followed_but_not_for_ever(server, answers, fetcher):
         fetcher.get(f"{server.url}/loop")
 
 
+def test_a_redirects_long_body_is_not_read(server, answers, fetcher):
+    sent: list[int] = []
+
+    def endless(request):
+        request.close_connection = True
+        request.send_response(302)
+        request.send_header("Location", "/b")
+        request.end_headers()
+        for _ in range(64):
+            request.wfile.write(bytes(1 << 20))
+            sent.append(1 << 20)
+
+    server.behaviours["/a"] = [endless]
+    server.behaviours["/b"] = [answers.body(b"there")]
+    assert fetcher.get(f"{server.url}/a").body == b"there"
+    assert sum(sent) < 32 << 20
+
+
 def test_credentials_are_sent_and_never_shown(server, answers, fetcher):
     server.behaviours["/a"] = [answers.status(401)]
     with pytest.raises(FetchError) as caught:
@@ -130,6 +149,12 @@ def test_credentials_are_sent_and_never_shown(server, answers, fetcher):
     assert server.seen[0][1]["authorization"] == "Basic dXNlcjpzQGNyZXQ="
     assert "cret" not in caught.value.message
     assert caught.value.hint == "check that this address may be used, with which credentials"
+
+
+def test_credentials_are_sent_in_utf8(server, answers, fetcher):
+    server.behaviours["/a"] = [answers.body(b"there")]
+    fetcher.get(server.url.replace("//", "//us%C3%A9r:10%E2%82%AC@") + "/a")
+    assert base64.b64decode(server.seen[0][1]["authorization"].split()[1]).decode() == "us\xe9r:10\u20ac"
 
 
 def test_offline_asks_nobody_but_reads_files(server, pace, tmp_path):

@@ -55,9 +55,9 @@ def put_platform(
 def _encode(content: dict[str, Any], what: str) -> bytes:
     try:
         return encode(content)
-    except UnicodeEncodeError as error:  # JSON can escape halves of characters, which UTF-8 does not have
+    except ImageError as error:
         raise ImageError(
-            f"the index of {what} holds text that cannot be written as UTF-8",
+            f"the index of {what} cannot be written again: {error.message}",
             hint="push to another tag, or make the index anew",
         ) from error
 

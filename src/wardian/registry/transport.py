@@ -23,7 +23,7 @@ from wardian.registry.scope import Scope
 from wardian.registry.tokens import refused
 from wardian.registry.trust import Trust
 from wardian.system.attempts import Attempts
-from wardian.system.exchange import Exchange, released
+from wardian.system.exchange import Exchange, drop, released
 from wardian.system.http import MOST_REDIRECTS
 from wardian.system.http_reasons import FailedError, Reason, explain_status
 
@@ -210,7 +210,7 @@ class Transport:
             codes = (307, 308) if request.method not in ("GET", "HEAD") else (301, 302, 303, 307, 308)
             if raw.status not in codes or not target:
                 return raw, url
-            _drop(raw)
+            drop(raw)
             url = _join(url, target)
         raise FailedError(Reason(text=f"it redirects over {MOST_REDIRECTS} times", is_transient=False))
 
@@ -266,17 +266,6 @@ def _raise_passing(answer: Answer) -> None:
     reason = explain_status(answer.status, answer.headers.get("retry-after"), now=time.time())
     if reason.is_transient:
         raise FailedError(replace(reason, text=reason.text + said(answer), hint="try again later"))
-
-
-def _drop(raw: BaseHTTPResponse) -> None:
-    """Give an answer up whose body nobody wants: a short one is read, so that its connection serves on."""
-    try:
-        if 0 <= (raw.length_remaining or 0) <= 4096 and raw.length_remaining is not None:
-            raw.drain_conn()
-        else:
-            raw.close()
-    finally:
-        raw.release_conn()
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

@@ -5,13 +5,14 @@ Everything comes from the environment that is passed in, by the names that curl 
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import os
 import re
 import ssl
 import threading
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from wardian.errors import FetchError
 
@@ -115,23 +116,18 @@ def without_credentials(url: str) -> str:
 
 def authorization(url: str) -> dict[str, str]:
     """The header that carries the user name and password of `url`, if it has any (RFC 7617)."""
-    if credentials := _credentials(url):
-        import urllib3
-
-        return dict(urllib3.make_headers(basic_auth=credentials))
-    return {}
+    credentials = _credentials(url)
+    return {"authorization": credentials} if credentials else {}
 
 
 def _proxy_authorization(url: str) -> dict[str, str]:
-    if credentials := _credentials(url):
-        import urllib3
-
-        return dict(urllib3.make_headers(proxy_basic_auth=credentials))
-    return {}
+    credentials = _credentials(url)
+    return {"proxy-authorization": credentials} if credentials else {}
 
 
 def _credentials(url: str) -> str:
-    return unquote(urlsplit(url).netloc.rpartition("@")[0])
+    raw = unquote_to_bytes(urlsplit(url).netloc.rpartition("@")[0])  # which has all else in UTF-8
+    return f"Basic {base64.b64encode(raw).decode()}" if raw else ""
 
 
 def proxy(url: str, environment: Mapping[str, str]) -> str | None:

@@ -87,6 +87,17 @@ class Exchange:
                 since, count = time.monotonic(), 0
 
 
+def drop(answer: BaseHTTPResponse) -> None:
+    """Give an answer up whose body nobody wants: a short one is read, so that its connection serves on."""
+    try:
+        if 0 <= (answer.length_remaining or 0) <= 4096 and answer.length_remaining is not None:
+            answer.drain_conn()
+        else:
+            answer.close()
+    finally:
+        answer.release_conn()
+
+
 @contextlib.contextmanager
 def released(answer: BaseHTTPResponse) -> Iterator[BaseHTTPResponse]:
     """Give the connection back at the end; one whose answer was not read to its end is closed."""

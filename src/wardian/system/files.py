@@ -35,9 +35,11 @@ def write_atomic(
         with contextlib.suppress(FileNotFoundError):
             os.chmod(temporary, mode or os.stat(target).st_mode & 0o7777)
         os.rename(temporary, target)
-    except OSError as error:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
+        if not isinstance(error, OSError):
+            raise
         raise HostError(
             f"cannot write {target}: {error.strerror}", hint="check the folder's permissions and free space"
         ) from error

@@ -18,7 +18,7 @@ from wardian.errors import FetchError, VerificationError
 from wardian.system.attempts import Attempts
 from wardian.system.attempts import Pace as Pace  # part of what a Fetcher is made with
 from wardian.system.connections import Connections, authorization, without_credentials
-from wardian.system.exchange import Exchange, released
+from wardian.system.exchange import Exchange, drop, released
 from wardian.system.http_reasons import FailedError, Reason, explain, explain_status
 from wardian.system.passage import Passage, create, read_file, write
 
@@ -86,7 +86,14 @@ class Fetcher:
 
         Raises MissingError for 404 and 410, FetchError for all else that fails.
         """
-        found = self._attempts.run(lambda: self._get_once(url, headers or {}))
+        return self._ask("GET", url, headers or {})
+
+    def head(self, url: str) -> Response:
+        """What `get` would answer, without the body (RFC 9110, section 9.3.2). Raises as `get` does."""
+        return self._ask("HEAD", url, {})
+
+    def _ask(self, method: str, url: str, headers: Mapping[str, str]) -> Response:
+        found = self._attempts.run(lambda: self._ask_once(method, url, headers))
         if isinstance(found, Reason):
             raise _error([(url, found)])
         return found
@@ -125,11 +132,11 @@ class Fetcher:
             failures.append((url, reason))
         raise _error(failures)
 
-    def _get_once(self, url: str, headers: Mapping[str, str]) -> Response:
+    def _ask_once(self, method: str, url: str, headers: Mapping[str, str]) -> Response:
         if url.startswith("file:"):
             return Response(status=200, headers={}, body=b"".join(read_file(url)))
         body = bytearray()
-        with self._open(url, headers) as answer:
+        with self._open(url, headers, method) as answer:
             for chunk in self._exchange.chunks(answer):
                 body += chunk
                 if len(body) > _LARGEST_BODY:
@@ -161,26 +168,26 @@ class Fetcher:
             yield from self._exchange.chunks(answer)
 
     @contextlib.contextmanager
-    def _open(self, url: str, headers: Mapping[str, str]) -> Iterator[BaseHTTPResponse]:
+    def _open(self, url: str, headers: Mapping[str, str], method: str = "GET") -> Iterator[BaseHTTPResponse]:
         if self.offline:
             raise FailedError(
                 Reason(text="wardian is offline", is_transient=False, hint="run it without --offline")
             )
-        with released(self._request(url, headers)) as answer:
+        with released(self._request(method, url, headers)) as answer:
             if answer.status >= 400:
                 after = answer.headers.get("retry-after")
                 raise FailedError(explain_status(answer.status, after, now=time.time()))
             yield answer
 
-    def _request(self, url: str, headers: Mapping[str, str]) -> BaseHTTPResponse:
+    def _request(self, method: str, url: str, headers: Mapping[str, str]) -> BaseHTTPResponse:
         """Ask, and follow redirects ourselves: each address has its own proxy, certificates, credentials."""
         for _ in range(MOST_REDIRECTS):
             try:
-                answer = self._exchange.ask("GET", url, {**authorization(url), **headers})
+                answer = self._exchange.ask(method, url, {**authorization(url), **headers})
                 target = answer.headers.get("location")
                 if answer.status not in (301, 302, 303, 307, 308) or target is None:
                     return answer
-                answer.drain_conn()
+                drop(answer)
                 url = urljoin(url, target)
             except ValueError as error:
                 raise FailedError(explain(error)) from error

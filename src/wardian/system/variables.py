@@ -1,4 +1,4 @@
-"""Every environment variable that wardian declares, and the folders that follow from them."""
+"""The folders that follow from environment variables."""
 
 from __future__ import annotations
 
@@ -9,22 +9,6 @@ from wardian.errors import HostError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-# name -> what it is for; the documentation and `wardian doctor` read this table.
-VARIABLES = {
-    "WARDIAN_HOME": "everything that wardian keeps; default $XDG_DATA_HOME/wardian",
-    "WARDIAN_CONFIG": "the configuration file; default $XDG_CONFIG_HOME/wardian/config.toml",
-    "WARDIAN_OFFLINE": "1: never use the network",
-    "WARDIAN_DEBIAN_ARCHIVE": "base address of the Debian archive",
-    "WARDIAN_DEBIAN_SECURITY": "base address of the Debian security archive",
-    "WARDIAN_DEBIAN_SNAPSHOT": "address of the dated archive, with {archive} and {time}",
-    "WARDIAN_PYTHON_INDEX": "address of the Python package index",
-    "WARDIAN_PYTHON_EXTRA_INDEXES": "further Python indexes, separated by spaces",
-    "WARDIAN_PYTHON_FIND_LINKS": "folders or pages of Python packages, separated by spaces",
-    "WARDIAN_PYTHON_INSTALL_MIRROR": "base address of uv's managed Python interpreters",
-    "WARDIAN_REGISTRY_MIRRORS": "mirrors of image registries, as REGISTRY=MIRROR, separated by spaces",
-    "WARDIAN_REGISTRY_INSECURE": "registries that need not prove who they are, separated by spaces",
-}
 
 
 def home(environment: Mapping[str, str]) -> str:
