@@ -133,6 +133,14 @@ def test_kept_roots_of_which_nothing_is_known_stay(store: Store) -> None:
     assert not root.exists()
 
 
+@pytest.mark.parametrize("text", ["", '["/a', "null"])
+def test_what_a_damaged_kept_root_may_stand_on_stays(store: Store, text: str) -> None:
+    add_snapshot(store, "then")
+    (keep_root(store, "p", "trial", "then") / "layers.json").write_text(text)
+    prune(store.root, older_than=0)
+    assert names(store) == {"then"}
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="optional: root may look everywhere")
 def test_a_project_that_cannot_be_looked_at_is_not_gone(store: Store, tmp_path: Path) -> None:
     (tmp_path / "closed/project").mkdir(parents=True)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
+import time
 from pathlib import Path
+
+import pytest
 
 from .conftest import Bench
 from .machine import expect, refused
@@ -52,6 +56,23 @@ def test_a_failing_cell_is_shown_and_what_ran_is_saved(bench: Bench) -> None:
     executed = json.loads((bench.folder / "runs/bad.ipynb").read_text())
     assert executed["cells"][1]["outputs"][0]["ename"] == "ZeroDivisionError"
     assert executed["cells"][2]["execution_count"] is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_interrupted_run_saves_what_was_executed(bench: Bench, number: signal.Signals) -> None:
+    _write(bench, "long.ipynb", "print('first')", "open('ready', 'w').close()\nimport time; time.sleep(90)")
+    ready = bench.folder / "ready"
+    ready.unlink(missing_ok=True)
+    process = bench.account.start("run", "long.ipynb", cwd=bench.folder)
+    while not ready.exists() and process.poll() is None:
+        time.sleep(0.05)  # the cell makes a file, which nothing tells us of
+    process.send_signal(number)
+    said = process.communicate(timeout=30)[1]
+    assert process.returncode == 128 + number, said
+    assert f"the notebook was interrupted in cell 2 of 2 ({number.name})" in said
+    cells = json.loads((bench.folder / "runs/long.ipynb").read_text())["cells"]
+    assert "first" in str(cells[0]["outputs"])
+    assert cells[1]["outputs"][0]["ename"] == "KeyboardInterrupt"
 
 
 def test_parameters_take_the_place_of_defaults(plain_bench: Bench) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import pytest
 
 from .conftest import Bench
-from .machine import expect, refused
+from .machine import Account, expect, refused
 
 
 def test_a_pipe_goes_through(bench: Bench) -> None:
@@ -273,3 +273,22 @@ def test_a_script_is_found_through_a_link_to_its_folder(bench: Bench) -> None:
 def test_nothing_covers_what_a_run_stands_on(bench: Bench, target: str) -> None:
     told = refused(bench.wardian("run", "-v", f"{bench.folder}:{target}", "--", "true"))
     assert f"error: nothing can be mounted at {target}: it would cover" in told
+
+
+def test_root_inside_writes_to_the_disk_and_may_change_its_root(bench: Bench) -> None:
+    script = """
+import os
+try:
+    os.fsync(999)
+except OSError as error:
+    print(error.errno)
+os.chroot("/")
+print("there")
+"""
+    assert bench.run("--root", "--", "python", "-c", script) == "9\nthere\n"
+
+
+def test_a_project_with_a_long_name_runs(plain: Account) -> None:
+    name = "a" * 80
+    folder = plain.project("long-name", {"wardian.toml": f'name = "{name}"\n'})
+    assert expect(plain.wardian("run", "--", "hostname", cwd=folder)).stdout == f"{name[:63]}\n"

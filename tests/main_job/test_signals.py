@@ -105,6 +105,20 @@ def test_a_signal_that_the_program_ignores_ends_nothing(plain_bench: Bench) -> N
     assert process.returncode == 4
 
 
+def test_nohup_shields_the_program_as_well(bench: Bench) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        process = _started(bench, "--", "sh", "-c", "echo ready; sleep 1; echo still; exec sleep 73.5")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    os.killpg(process.pid, signal.SIGHUP)  # as a terminal that is closed
+    assert process.stdout is not None
+    assert process.stdout.readline() == "still\n"
+    process.terminate()
+    process.communicate(timeout=15)
+    assert process.returncode == 143
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_nothing_remains_after_a_signal(bench: Bench, number: signal.Signals) -> None:
     mark = f"{time.time_ns() % 10**9 + 10**9}.25"

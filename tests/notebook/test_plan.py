@@ -7,7 +7,9 @@ import pytest
 
 import wardian.runtime.notebook.plan as module
 from wardian.errors import RunError
+from wardian.runtime.notebook.events import Follower, NotebookError
 from wardian.runtime.notebook.plan import Bind, choose_output, locate_notebook, plan_notebook
+from wardian.system.progress import Silent
 
 
 @pytest.fixture
@@ -65,6 +67,24 @@ def test_output_would_replace_the_notebook(project: Path) -> None:
     assert caught.value.hint == "choose another folder with --output"
 
 
+def test_results_stay_in_the_project(project: Path, tmp_path: Path) -> None:
+    (project / "runs").symlink_to("deep")
+    assert choose_output(project, Path("a.ipynb"), None) == project / "runs/a.ipynb"
+    for target in ("..", tmp_path, tmp_path / "nowhere"):
+        (project / "runs").unlink()
+        (project / "runs").symlink_to(target)
+        with pytest.raises(
+            RunError, match="/runs, where results go, leads out of the project, to "
+        ) as caught:
+            choose_output(project, Path("a.ipynb"), None)
+        assert caught.value.hint == "name a folder with --output"
+    assert not (tmp_path / "nowhere").exists()
+    assert choose_output(project, Path("a.ipynb"), tmp_path / "out") == tmp_path / "out/a.ipynb"
+    (project / "runs").unlink()
+    (project / "runs").symlink_to("runs")
+    assert choose_output(project, Path("a.ipynb"), None).name == "a.ipynb"  # the folder cannot be made
+
+
 def test_output_is_a_file(project: Path, tmp_path: Path) -> None:
     (project / "runs").touch()
     with pytest.raises(RunError, match=r"cannot make the folder .*/runs for results: File exists"):
@@ -106,3 +126,18 @@ def test_driver_is_python_3_9(path: Path) -> None:
     tree = ast.parse(path.read_text(), feature_version=(3, 9))
     imported = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     assert not [name for name in imported if name.startswith("wardian")]
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "ends"), [(143, "interrupted", 143), (-2, "interrupted", 130), (137, "lost", 1)]
+)
+def test_a_run_that_a_signal_ends_before_it_says_anything(
+    tmp_path: Path, status: int, kind: str, ends: int
+) -> None:
+    (tmp_path / "a.ipynb").touch()
+    run = plan_notebook(
+        project=tmp_path, notebook=tmp_path / "a.ipynb", workbench=tmp_path, python_version="3.13"
+    )
+    with pytest.raises(NotebookError) as caught:
+        Follower(run, progress=Silent()).conclude(status)
+    assert (caught.value.kind, caught.value.exit_status) == (kind, ends)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,21 @@ def test_a_cgroup_that_takes_no_limit_is_left(tmp_path: Path) -> None:
         pass
     assert [warning.partition(":")[0] for warning in warnings] == ["--memory has no effect"]
     assert sorted(path.name for path in Path(host, "sys/fs/cgroup").iterdir() if path.is_dir()) == ["a.scope"]
+
+
+def test_what_killed_runs_left_goes(tmp_path: Path) -> None:
+    tree = unified(("", "cpu memory"), ("a.scope", ""), own="a.scope", writable=("", "a.scope"))
+    host = make_host(tmp_path, tree)
+    top = Path(host, "sys/fs/cgroup")
+    over = subprocess.Popen(["true"])
+    over.wait()
+    names = [f"wardian-{over.pid}-00", f"wardian-{over.pid}-busy", f"wardian-{os.getpid()}-00", "wardian-x"]
+    for name in names:
+        (top / name).mkdir()
+    (top / names[1] / "cgroup.procs").touch()  # which keeps it here as processes do in a real one
+    with limited(1 << 30, None, [].append, host):
+        pass
+    assert {path.name for path in top.glob("wardian-*")} == set(names[1:])
 
 
 def test_limits_of_this_machine() -> None:

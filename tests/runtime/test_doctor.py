@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from wardian.api.diagnosis import diagnose as diagnose_all
 from wardian.errors import FetchError
 from wardian.runtime.doctor import cgroups, kernel, network, storage, trial
 from wardian.runtime.doctor.check import Check
@@ -432,6 +433,38 @@ def test_probes(server: str) -> None:
     assert bad.ok is False
     assert f"{server}/bad" in bad.message
     assert bad.hint
+
+
+def test_a_probe_that_the_disk_fails() -> None:
+    def reach() -> None:
+        raise PermissionError(13, "Permission denied", "/store/cache")
+
+    (check,) = network.check_probes([Probe(name="index", address="the index", reach=reach)])
+    assert check.ok is False
+    assert check.message == "the index cannot be asked: /store/cache: Permission denied"
+    assert check.hint
+
+
+def test_a_store_that_cannot_be_used_is_no_matter_of_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    environment = {
+        "WARDIAN_HOME": str(tmp_path / "file/home"),
+        "WARDIAN_CONFIG": str(tmp_path / "none.toml"),
+        "WARDIAN_DEBIAN_ARCHIVE": f"file://{tmp_path}/archive",
+        "WARDIAN_DEBIAN_SECURITY": f"file://{tmp_path}/security",
+        "HOME": str(tmp_path),
+    }
+    checks = by_name(diagnose_all(environment))
+    assert "configuration" not in checks
+    assert "archive" in checks["trixie"].message
+    assert checks["Python index"].ok is False
+    assert checks["Python index"].message.startswith(f"cannot use the store {tmp_path}/file/home")
+
+
+def test_the_store_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+    assert by_name(storage.check_storage(tmp_path / "home", tmp_path))["store"].ok
+    assert storage.is_writable(tmp_path / "other")
+    assert {(tmp_path / name).stat().st_mode & 0o777 for name in ("home", "other")} == {0o700}
 
 
 def void(value: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import socket
@@ -16,7 +17,7 @@ import pytest
 
 from wardian.errors import EngineError
 from wardian.image.descriptor import Digest
-from wardian.runtime.contexts import context_host
+from wardian.runtime.contexts import current_context
 from wardian.runtime.engines import common, connect
 
 
@@ -116,10 +117,17 @@ def test_where_is_looked(listen: Callable[..., str], tmp_path: Path) -> None:
         assert found.address == docker.removeprefix("unix://")
 
 
-def _write_context(folder: Path, name: str, host: object) -> None:
+def context_host(environment: dict[str, str]) -> str:
+    found = current_context(environment)
+    return found.host if found else ""
+
+
+def _write_context(folder: Path, name: str, host: object, **more: object) -> None:
     place = folder / "contexts/meta" / hashlib.sha256(name.encode()).hexdigest()
     place.mkdir(parents=True)
-    (place / "meta.json").write_text(json.dumps({"Name": name, "Endpoints": {"docker": {"Host": host}}}))
+    (place / "meta.json").write_text(
+        json.dumps({"Name": name, "Endpoints": {"docker": {"Host": host, **more}}})
+    )
 
 
 def test_docker_contexts(tmp_path: Path, listen: Callable[..., str]) -> None:
@@ -205,6 +213,50 @@ def test_certificates_that_are_not_there(tmp_path: Path) -> None:
         connect(environment, host="tcp://127.0.0.1:1"),
     ):
         pass
+
+
+def test_certificates_of_dockers_own_folder(tmp_path: Path) -> None:
+    environment = {"DOCKER_TLS_VERIFY": "1", "DOCKER_CONFIG": str(tmp_path)}
+    (tmp_path / "cert.pem").touch()
+    (tmp_path / "key.pem").touch()
+    with pytest.raises(EngineError, match="Invalid CA"), connect(environment, host="tcp://127.0.0.1:1"):
+        pass
+    with pytest.raises(EngineError, match="Connection refused"), connect({}, host="tcp://127.0.0.1:1"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("skip", "files", "secure"),
+    [(True, (), True), (False, ("cert.pem", "key.pem"), True), (False, (), False)],
+)
+def test_contexts_have_certificates_of_their_own(
+    tmp_path: Path, skip: bool, files: tuple[str, ...], secure: bool
+) -> None:
+    environment = {"DOCKER_CONFIG": str(tmp_path), "DOCKER_CONTEXT": "far", "DOCKER_TLS_VERIFY": "1"}
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        _write_context(tmp_path, "far", f"tcp://127.0.0.1:{server.getsockname()[1]}", SkipTLSVerify=skip)
+        context = current_context(environment)
+        assert context is not None
+        context.certificates.mkdir(parents=True)
+        for name in files:
+            (context.certificates / name).write_text("nothing of use")
+        first: list[bytes] = []
+        thread = threading.Thread(target=_hear_first, args=(server, first), daemon=True)
+        thread.start()
+        with pytest.raises(EngineError) as error, connect(environment):
+            pass
+    if files:
+        assert "PEM" in error.value.message or "SSL" in error.value.message
+    else:
+        thread.join(5)
+        assert first == [b"\x16" if secure else b"G"]  # a handshake's record (RFC 8446, 5.1), or GET
+
+
+def _hear_first(server: socket.socket, heard: list[bytes]) -> None:
+    with contextlib.suppress(OSError):  # closed, where no one has called
+        connection = server.accept()[0]
+        heard.append(connection.recv(1))
+        connection.close()
 
 
 def test_none_is_running(tmp_path: Path) -> None:

@@ -67,13 +67,16 @@ def _probes(
     for archive, suite in archives.releases:
         address = f"{archives.bases(archive)[0]}dists/{suite}/InRelease"
         yield Probe(name=suite, address=without_credentials(address), reach=_reach(fetcher, address))
+    from wardian.ecosystems.python.configured import read_indexes
     from wardian.ecosystems.python.program import open_uv
     from wardian.store.store import Store
 
-    store = Store.open(variables.home(environment))
-    uv = open_uv(store, configuration, environment=environment, fetcher=fetcher)
-    origin = f"the index of {uv.indexes.origin}"
-    yield Probe(name="Python index", address=origin, reach=lambda: _ask_index(uv))
+    def ask() -> None:
+        store = Store.open(variables.home(environment))
+        _ask_index(open_uv(store, configuration, environment=environment, fetcher=fetcher))
+
+    origin = read_indexes(configuration, environment, prefix=Path(sys.prefix)).origin
+    yield Probe(name="Python index", address=f"the index of {origin}", reach=ask)
 
 
 def _ask_index(uv: Uv) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from wardian.runtime.notebook.parameters import parse_parameters
 from wardian.runtime.notebook.plan import NotebookRun, locate_notebook, plan_notebook
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterable, Iterator
 
     from wardian.api.preparation import Preparation
@@ -75,19 +77,31 @@ def _execute(preparation: Preparation, request: RunRequest, planned: NotebookRun
     follower = Follower(planned, progress=workshop.progress, heard=heard)
     config = launch.configure(record, command, workshop.environment)
     with launch.prepared(str(workshop.store.root), record, command, tell) as (root, folder):
-        # Ctrl-C is the driver's, which stops the kernel and saves what there is; then we hear of it.
-        before = signal.signal(signal.SIGINT, lambda *_: None)
-        try:
-            with sandbox.start(record["runtime"], config, root, Path(folder)) as process:
-                assert process.stdout is not None
-                follower.follow(_events(process.stdout, refusal))
-        finally:
-            signal.signal(signal.SIGINT, before)
-    sandbox.check_refusal(process.returncode, b"".join(refusal).decode(errors="replace"))
+        with sandbox.start(record["runtime"], config, root, Path(folder)) as process, _passing_on(process):
+            assert process.stdout is not None
+            follower.follow(_events(process.stdout, refusal))
+        sandbox.check_refusal(Path(folder), b"".join(refusal).decode(errors="replace"))
     result = follower.conclude(process.returncode)
     pages = [path for path in (result.executed, result.page) if path]
     tell(f"saved {' and '.join(map(str, pages))}")
     return 0
+
+
+@contextlib.contextmanager
+def _passing_on(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Hand the signals that would end this process to the driver, which saves what there is and ends.
+
+    It heeds a terminal's Ctrl-C once, which has reached it already. What is ignored stays so.
+    """
+    actions = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    actions = {number: action for number, action in actions.items() if action is not signal.SIG_IGN}
+    for number in actions:
+        signal.signal(number, lambda number, _: process.send_signal(number))
+    try:
+        yield
+    finally:
+        for number, action in actions.items():
+            signal.signal(number, action)
 
 
 def _events(lines: Iterable[bytes], others: list[bytes]) -> Iterator[bytes]:

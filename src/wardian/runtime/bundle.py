@@ -14,20 +14,23 @@ if TYPE_CHECKING:
 
 USER = 1000  # the user inside; outside it is whoever runs wardian
 
-# What maintainer scripts do that only real root may: answered with success (DESIGN: root is emulated).
-# Ownership comes from the packages' metadata, not from the disk. fsync and its like cost seconds and
-# guard nothing: a build that is cut off is thrown away.
+# What only real root may do: answered with success (DESIGN: root is emulated). Ownership comes from the
+# packages' metadata, not from the disk.
 _OWNING = ["chown", "chown32", "fchown", "fchown32", "lchown", "lchown32", "fchownat"]
 _FAKED = [
     *_OWNING, "setuid", "setuid32", "setgid", "setgid32", "setreuid", "setreuid32", "setregid", "setregid32",
     "setresuid", "setresuid32", "setresgid", "setresgid32", "setgroups", "setgroups32", "setfsuid",
-    "setfsuid32", "setfsgid", "setfsgid32", "mknod", "mknodat", "capset", "fsync", "fdatasync",
-    "sync", "syncfs", "sync_file_range",
+    "setfsuid32", "setfsgid", "setfsgid32", "mknod", "mknodat", "capset",
 ]  # fmt: skip
+# These cost a build seconds and guard nothing: one that is cut off is thrown away. A run may write to files
+# that are to last.
+_SYNCING = ["fsync", "fdatasync", "sync", "syncfs", "sync_file_range"]
 _ROOT_CAPABILITIES = [
     "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_SETGID", "CAP_SETUID",
     "CAP_SYS_CHROOT", "CAP_SETFCAP",
 ]  # fmt: skip
+# What the default profile allows to who has them; it is read for a process that has none (seccomp.py).
+_ROOT_CALLS = ["chroot"]
 
 # A process of real root keeps root's kernel user id inside, and with it would own these files.
 _MASKED = [
@@ -78,7 +81,7 @@ def run_config(
     namespaces = ["user", "mount", "ipc", "uts"] + ([] if network else ["network"])
     return {
         "ociVersion": "1.0.2",
-        "hostname": name,
+        "hostname": _host_name(name),
         "mounts": [*_system_mounts(), *mounts],
         "process": {
             **_process(arguments, environment, directory, terminal),
@@ -110,13 +113,13 @@ def root_config(
 ) -> dict[str, Any]:
     """The configuration of a process that believes itself root: one id mapped, the rest emulated.
 
-    Without a profile to go by (`seccomp`), as in builds, every other system call is allowed. With `record`,
-    calls that give files an owner are handed over (owners.py).
+    Without a profile to go by (`seccomp`), as in builds, every other system call is allowed, and nothing is
+    forced to the disk. With `record`, calls that give files an owner are handed over (owners.py).
     """
     namespaces = ["mount", "ipc", "uts"] + ([] if network else ["network"])
     return {
         "ociVersion": "1.0.2",
-        "hostname": name,
+        "hostname": _host_name(name),
         "mounts": [*_system_mounts(), *mounts],
         "process": {
             **_process(arguments, environment, directory, terminal),
@@ -127,20 +130,35 @@ def root_config(
             "namespaces": [{"type": kind} for kind in namespaces],
             "maskedPaths": _MASKED,
             "readonlyPaths": _READ_ONLY,
-            "seccomp": _emulating(seccomp or {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": []}, record),
+            "seccomp": _emulating(seccomp, record),
         },
     }
 
 
-def _emulating(profile: Mapping[str, Any], record: bool) -> dict[str, Any]:
+def _host_name(name: str) -> str:
+    """A host's name has at most 63 characters (RFC 1123, 2.1), which other names may exceed."""
+    return name[:63].rstrip("-._")
+
+
+def _emulating(profile: Mapping[str, Any] | None, record: bool) -> dict[str, Any]:
     """A profile with root's calls answered by success; no call may have two answers."""
+    faked = _FAKED
+    if profile is None:
+        profile = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": []}
+        faked = [*_FAKED, *_SYNCING]
     rules = [
         {**rule, "names": names}
         for rule in profile["syscalls"]
-        if (names := [name for name in rule["names"] if name not in _FAKED])
+        if (names := [name for name in rule["names"] if name not in (*faked, *_ROOT_CALLS)])
     ]
-    faked = [name for name in _FAKED if not record or name not in _OWNING]
-    answers = [{"names": faked, "action": "SCMP_ACT_ERRNO", "errnoRet": 0}]
+    answers: list[dict[str, Any]] = [
+        {
+            "names": [name for name in faked if not record or name not in _OWNING],
+            "action": "SCMP_ACT_ERRNO",
+            "errnoRet": 0,
+        },
+        {"names": _ROOT_CALLS, "action": "SCMP_ACT_ALLOW"},
+    ]
     if record:
         answers.append({"names": _OWNING, "action": "SCMP_ACT_NOTIFY"})
     return {**profile, "syscalls": [*answers, *rules]}

@@ -145,6 +145,7 @@ def _is_writable(folder: str) -> bool:
 
 @contextlib.contextmanager
 def _joined(place: Place, limits: dict[str, float]) -> Iterator[None]:
+    _sweep(place.parent)
     # Another name each time: that of a process that was killed may be there still.
     child = f"{place.parent}/wardian-{os.getpid()}-{os.urandom(4).hex()}"
     os.mkdir(child)
@@ -160,6 +161,16 @@ def _joined(place: Place, limits: dict[str, float]) -> Iterator[None]:
     finally:
         with contextlib.suppress(OSError):
             os.rmdir(child)
+
+
+def _sweep(parent: str) -> None:
+    """Remove the cgroups that killed processes have left; the kernel keeps those that are in use."""
+    with contextlib.suppress(OSError):
+        for name in os.listdir(parent):
+            process = name.removeprefix("wardian-").partition("-")[0]
+            if name.startswith("wardian-") and process.isdecimal() and not os.path.exists(f"/proc/{process}"):
+                with contextlib.suppress(OSError):
+                    os.rmdir(f"{parent}/{name}")
 
 
 def _set(folder: str, version: int, controller: str, limit: float) -> None:

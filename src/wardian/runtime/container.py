@@ -21,26 +21,17 @@ import os
 import select
 import signal
 
-from wardian.runtime import overlay
+from wardian.runtime import overlay, signals
 from wardian.system import namespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
-_FORWARDED = (
-    signal.SIGHUP,
-    signal.SIGINT,
-    signal.SIGQUIT,
-    signal.SIGTERM,
-    signal.SIGUSR1,
-    signal.SIGUSR2,
-    signal.SIGCONT,
-    signal.SIGALRM,
-)
+    from wardian.runtime.signals import Mask
+
 _SI_KERNEL = 0x80  # asm-generic/siginfo.h: sent by the kernel, here by the terminal
-_WATCHED = (*_FORWARDED, signal.SIGCHLD)
 _DEVICE_LINKS = (
     ("fd", "/proc/self/fd"),
     ("stdin", "/proc/self/fd/0"),
@@ -73,8 +64,8 @@ def run(runtime: str, config: Mapping[str, Any], root: Root, folder: str) -> int
 
     `runtime` is the path of crun; `folder` an empty folder of the caller's for the bundle, the overlay's
     work folder and the runtime's state. The process must have one thread. Signals that reach this
-    process are passed on. Raises HostError when the kernel forbids what is needed and RunError when the
-    program cannot be started.
+    process are passed on, save those that it ignores. Raises HostError when the kernel forbids what is
+    needed and RunError when the program cannot be started.
     """
     overlay.check(root.lowers)
     os.mkfifo(f"{folder}/pid", 0o600)
@@ -88,17 +79,15 @@ def run(runtime: str, config: Mapping[str, Any], root: Root, folder: str) -> int
     if root.owners:
         config = _handing_over(config, f"{folder}/seccomp")
     _write_config(config, root, folder)
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
-    try:
+    with signals.watching() as (watched, mask):
         reader, writer = os.pipe()
+        apart = signals.is_shielded() and not config["process"]["terminal"]
         keeper = os.fork()
         if keeper == 0:
             os.close(reader)
-            _guarded(writer, lambda: _keep(runtime, root, folder, writer, blocked))
+            _guarded(writer, lambda: _keep(runtime, root, folder, writer, mask, apart))
         os.close(writer)
-        status = _attend(keeper, reader)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        status = _attend(keeper, reader, watched, apart)
     if status == 1:
         from wardian.runtime import refusals
 
@@ -119,8 +108,14 @@ def _write_config(config: Mapping[str, Any], root: Root, folder: str) -> None:
         "root": {"path": path, "readonly": False},
         "mounts": [devices, *config["mounts"]],
     }
-    with open(f"{folder}/config.json", "w") as file:
-        json.dump(complete, file)
+    try:
+        text = json.dumps(complete, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        from wardian.runtime import refusals
+
+        raise refusals.explain_encoding(complete) from error
+    with open(f"{folder}/config.json", "wb") as file:
+        file.write(text)
 
 
 class _Report:
@@ -151,29 +146,29 @@ def _tell(writer: int, **told: object) -> None:
     os.write(writer, json.dumps(told).encode() + b"\n")
 
 
-def _attend(keeper: int, reader: int) -> int:
+def _attend(keeper: int, reader: int, watched: Sequence[signal.Signals], apart: bool) -> int:
     """Pass signals on until the keeper ends; returns the program's status.
 
-    A signal that comes before there is a program would be lost on the way: it is kept and sent then.
+    `apart` says that the program is in a session of its own, which the terminal does not signal. A signal
+    that comes before there is a program would be lost on the way: it is kept and sent then.
     """
     report = _Report(reader)
     early = 0
     while True:
-        # Until the program has started, its report is looked for as often as that; later only signals.
-        information = signal.sigtimedwait(_WATCHED, 3600 if report.started else 0.005)
+        # Until the program has started, its report is looked for as often as that; later only signals, and
+        # once a second the keeper: another thread of ours may have taken the signal of its end.
+        information = signal.sigtimedwait(watched, 1 if report.started else 0.005)
         if not report.started:
             report.read()
             if report.started and early:
                 _signal(report.first, early)
-        if information is None:
-            continue
-        if information.si_signo == signal.SIGCHLD:
+        if information is None or information.si_signo == signal.SIGCHLD:
             ended, status = os.waitpid(keeper, os.WNOHANG)
             if ended:
                 break
         elif not report.started:
             early = information.si_signo
-        elif information.si_code != _SI_KERNEL:
+        elif apart or information.si_code != _SI_KERNEL:
             # What the terminal sends has reached the whole foreground group already.
             _signal(report.first, information.si_signo)
     report.read()
@@ -205,16 +200,11 @@ def _guarded(writer: int, work: Callable[[], None]) -> None:
         os._exit(1)
 
 
-def _set_signals(action: signal.Handlers, mask: set[signal.Signals | int]) -> None:
-    """Set the action of the forwarded signals, and only then let them in."""
-    for number in _FORWARDED:
-        signal.signal(number, action)
-    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-
-
-def _keep(runtime: str, root: Root, folder: str, writer: int, mask: set[signal.Signals | int]) -> None:
+def _keep(runtime: str, root: Root, folder: str, writer: int, mask: Mask, apart: bool) -> None:
     """The keeper: enters the namespaces, starts pid 1, waits for it, and ends as it ended."""
     parent = os.getppid()
+    if apart:
+        os.setsid()
     user, group = os.getuid(), os.getgid()
     namespace.unshare(namespace.CLONE_NEWUSER | namespace.CLONE_NEWNS | namespace.CLONE_NEWPID)
     namespace.die_with_parent(parent)
@@ -226,15 +216,13 @@ def _keep(runtime: str, root: Root, folder: str, writer: int, mask: set[signal.S
         _guarded(writer, lambda: _become_runtime(runtime, root, folder, writer, alive, mask))
     _tell(writer, first=first)
     os.close(writer)
-    _set_signals(signal.SIG_IGN, mask)  # they are for the program, which answers them in its own time
+    signals.act(signal.SIG_IGN, mask)  # they are for the program, which answers them in its own time
     _, status = os.waitpid(first, 0)
     code = os.waitstatus_to_exitcode(status)
     os._exit(128 - code if code < 0 else code)
 
 
-def _become_runtime(
-    runtime: str, root: Root, folder: str, writer: int, alive: int, mask: set[signal.Signals | int]
-) -> None:
+def _become_runtime(runtime: str, root: Root, folder: str, writer: int, alive: int, mask: Mask) -> None:
     # The parent lives in another pid namespace, where getppid() sees it as 0, dead or not. Its end of
     # the pipe tells.
     namespace.die_with_parent(0)
@@ -255,7 +243,7 @@ def _become_runtime(
         _record_owners(f"{folder}/seccomp", root.owners, writer)
     if os.fork() == 0:
         _watch(f"{folder}/pid", writer)
-    _set_signals(signal.SIG_DFL, mask)  # which pid 1 ignores, until the runtime passes them on
+    signals.act(signal.SIG_DFL, mask)  # which pid 1 ignores, until the runtime passes them on
     os.execv(
         runtime,
         [

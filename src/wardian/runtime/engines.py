@@ -12,7 +12,9 @@ from typing import Any
 
 from wardian.errors import EngineError, ImageError
 from wardian.image.descriptor import Digest
-from wardian.runtime.contexts import context_host
+from wardian.runtime.contexts import Context, configuration_folder, current_context
+
+_Tls = dict[str, Any]  # the arguments of docker.tls.TLSConfig; importing that takes its time
 
 # An engine that runs answers at once. While it loads a large image it is silent for as long as it unpacks
 # a layer.
@@ -94,13 +96,15 @@ def connect(environment: Mapping[str, str], *, host: str = "", podman: bool = Fa
 
 
 def _find(environment: Mapping[str, str], host: str, *, podman: bool) -> Engine:
-    if asked := host or _configured(environment, podman=podman):
-        return _open(asked, environment)
+    if asked := host or environment.get("CONTAINER_HOST" if podman else "DOCKER_HOST", ""):
+        return _open(asked, _tls(environment))
+    if not podman and (context := current_context(environment)):
+        return _open(context.host, _context_tls(context))
     failures = []
     for address in _sockets(environment, podman=podman):
         if os.path.exists(address.removeprefix("unix://")):
             try:
-                return _open(address, environment)
+                return _open(address)
             except EngineError as error:
                 failures.append(error)
     if failures:
@@ -113,12 +117,6 @@ def _find(environment: Mapping[str, str], host: str, *, podman: bool) -> Engine:
     )
 
 
-def _configured(environment: Mapping[str, str], *, podman: bool) -> str:
-    if podman:
-        return environment.get("CONTAINER_HOST", "")
-    return environment.get("DOCKER_HOST") or context_host(environment)
-
-
 def _sockets(environment: Mapping[str, str], *, podman: bool) -> Iterator[str]:
     run = environment.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
     if not podman:
@@ -129,7 +127,7 @@ def _sockets(environment: Mapping[str, str], *, podman: bool) -> Iterator[str]:
     yield "unix:///run/podman/podman.sock"
 
 
-def _open(address: str, environment: Mapping[str, str]) -> Engine:
+def _open(address: str, tls: _Tls | None = None) -> Engine:
     import docker
 
     if address.startswith("ssh:"):
@@ -139,7 +137,7 @@ def _open(address: str, environment: Mapping[str, str]) -> Engine:
         )
     with contextlib.ExitStack() as stack:
         try:
-            client, version = _client(address, environment, stack)
+            client, version = _client(address, tls, stack)
             keeps_chains = _keeps_chains(client.info())
             components = version.get("Components") or ()
             is_podman = any("podman" in str(part.get("Name", "")).lower() for part in components)
@@ -157,9 +155,7 @@ def _open(address: str, environment: Mapping[str, str]) -> Engine:
     )
 
 
-def _client(
-    address: str, environment: Mapping[str, str], stack: contextlib.ExitStack
-) -> tuple[Any, Mapping[str, Any]]:
+def _client(address: str, tls: _Tls | None, stack: contextlib.ExitStack) -> tuple[Any, Mapping[str, Any]]:
     """A client that speaks the engine's version of the API, closed by `stack`; and what the engine is."""
     import docker
 
@@ -169,7 +165,8 @@ def _client(
         with socket.socket(socket.AF_UNIX) as trial:
             trial.settimeout(_FIRST_PATIENCE)
             trial.connect(url.removeprefix("unix://"))
-    options = {"timeout": _FIRST_PATIENCE, "tls": _tls(address, environment)}
+    config = docker.tls.TLSConfig(**tls) if tls and address.startswith("tcp:") else False
+    options = {"timeout": _FIRST_PATIENCE, "tls": config}
     oldest = docker.constants.MINIMUM_DOCKER_API_VERSION
     with contextlib.closing(docker.APIClient(url, version=oldest, **options)) as first:
         version = first.version(api_version=False)
@@ -178,18 +175,27 @@ def _client(
     return client, version
 
 
-def _tls(address: str, environment: Mapping[str, str]) -> Any:
-    """As Docker's own command: $DOCKER_CERT_PATH with $DOCKER_TLS_VERIFY, for tcp addresses."""
-    import docker
+def _tls(environment: Mapping[str, str]) -> _Tls | None:
+    """As Docker's own command: $DOCKER_TLS_VERIFY, with the files in $DOCKER_CERT_PATH or its own folder."""
+    folder, verified = environment.get("DOCKER_CERT_PATH"), bool(environment.get("DOCKER_TLS_VERIFY"))
+    if not folder and not verified:
+        return None
+    folder = folder or str(configuration_folder(environment))
+    pair = (f"{folder}/cert.pem", f"{folder}/key.pem")
+    return {"client_cert": pair, "ca_cert": f"{folder}/ca.pem", "verify": verified}
 
-    folder = environment.get("DOCKER_CERT_PATH")
-    if not folder or not address.startswith("tcp:"):
-        return False
-    return docker.tls.TLSConfig(
-        client_cert=(f"{folder}/cert.pem", f"{folder}/key.pem"),
-        ca_cert=f"{folder}/ca.pem",
-        verify=bool(environment.get("DOCKER_TLS_VERIFY")),
-    )
+
+def _context_tls(context: Context) -> _Tls | None:
+    """Of the files each may be missing; without any, and with nothing said of them, there is no TLS."""
+    ca, *pair = (context.certificates / name for name in ("ca.pem", "cert.pem", "key.pem"))
+    whole = all(path.is_file() for path in pair)
+    if context.verified and not whole and not ca.is_file():
+        return None
+    return {
+        "client_cert": tuple(map(str, pair)) if whole else None,
+        "ca_cert": str(ca) if ca.is_file() else None,
+        "verify": context.verified,
+    }
 
 
 def _keeps_chains(information: Mapping[str, Any]) -> bool:

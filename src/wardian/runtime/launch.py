@@ -7,7 +7,7 @@ changed reads one small file and nothing else:
     layers              root folders of the snapshots, from bottom to top
     environment         variables inside
     mounts              [host path, path inside, read-only] of the spec
-    tasks               name -> {command, description, env}
+    tasks               name -> {plain, more, env}: its arguments without further ones, and before them
     folder, bytecode    the project's folder, empty for an image of nobody's project; where byte code is kept
     apt                 a folder with apt's sources and settings, for root inside
     name                the host name inside
@@ -170,8 +170,7 @@ def _kept_layers(kept: str, record: Record) -> list[str]:
     """
     path = f"{kept}/layers.json"
     if os.path.exists(path):
-        with open(path) as file:
-            layers: list[str] = json.load(file)
+        layers = _read_layers(path)
         if missing := [layer for layer in layers if not os.path.isdir(layer)]:
             raise RunError(
                 f"the kept root {os.path.basename(kept)!r} stands on a layer that is gone: {missing[0]}",
@@ -180,8 +179,22 @@ def _kept_layers(kept: str, record: Record) -> list[str]:
         return layers
     if not os.path.isdir(f"{kept}/upper"):
         files.make_folder(f"{kept}/upper")
-    files.write_atomic(path, json.dumps(record["layers"]))
+    # What the root stands on cannot be found out again.
+    files.write_atomic(path, json.dumps(record["layers"]), durable=True)
     return list(record["layers"])
+
+
+def _read_layers(path: str) -> list[str]:
+    with open(path, "rb") as file:
+        text = file.read()
+    try:
+        return [os.fspath(layer) for layer in json.loads(text)]
+    except (ValueError, TypeError) as error:
+        kept = os.path.dirname(path)
+        raise RunError(
+            f"the kept root {os.path.basename(kept)!r} is damaged: {path} does not say what it stands on",
+            hint=f"keep another name; what was written to it is in {kept}/upper",
+        ) from error
 
 
 def configure(record: Record, command: Command, outside: Mapping[str, str]) -> dict[str, Any]:
@@ -244,7 +257,7 @@ def _mounts(record: Record, command: Command) -> list[dict[str, Any]]:
 
 def _check_target(target: str, places: Sequence[str]) -> None:
     """Raise RunError for a mount that would cover what a run itself stands on."""
-    place = os.path.normpath(target)
+    place = os.path.normpath(f"/{target.lstrip('/')}")  # it would keep two slashes
     for taken in places:
         if place == taken or f"{taken}/".startswith(f"{place.rstrip('/')}/"):
             raise RunError(
@@ -258,5 +271,6 @@ def _certificates(outside: Mapping[str, str]) -> tuple[list[dict[str, Any]], dic
     places: dict[str, str] = {}
     for name in _CERTIFICATE_VARIABLES:
         if os.path.isfile(path := outside.get(name, "")):
+            path = os.path.abspath(path)  # the runtime stands elsewhere
             inside[name] = places.setdefault(path, f"{_CERTIFICATES}/{len(places)}.crt")
     return [bundle.bind(path, place, read_only=True) for path, place in places.items()], inside

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import errno
 
-from wardian.errors import HostError, InternalError, RunError
+from wardian.errors import HostError, InternalError, RunError, WardianError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from typing import Any
 
 
@@ -29,7 +29,31 @@ def check_started(log: str, config: Mapping[str, Any]) -> None:
             )
 
 
-def explain(number: int, what: str, why: str) -> Exception:
+def explain_encoding(config: Mapping[str, Any]) -> RunError:
+    """The error for a configuration that is no UTF-8, as JSON has to be (RFC 8259, 8.1)."""
+    name = next(text for text in _texts(config) if not _is_utf8(text))
+    return RunError(
+        f"{name!a} is not in UTF-8, so it cannot be handed to a container",
+        hint="rename it, or write it in UTF-8",
+    )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from _texts(list(value.values()))
+    elif isinstance(value, list):
+        for each in value:
+            yield from _texts(each)
+
+
+def _is_utf8(text: str) -> bool:
+    # Bytes that were no UTF-8 are lone surrogates in Python's texts (PEP 383).
+    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def explain(number: int, what: str, why: str) -> WardianError:
     """The error for an errno of the keeper's or its children's, at what it was doing."""
     if what == "unshare" and number in (errno.EPERM, errno.ENOSPC, errno.EACCES):
         return HostError(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wardian.errors import HostError, WardianError
-from wardian.runtime import bundle, container
+from wardian.runtime import bundle, container, refusals
 from wardian.system import namespace
 from wardian.system.processes import module_command
 
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-_REFUSED = 118  # this module's own exit status: the container did not start
+_REQUEST = "request.json"
+_REFUSED = "refused"  # what the request is called once the container did not start
+_LONGEST_OUTPUT = 1 << 20  # bytes; those who read it want its end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,7 @@ class Sandbox:
         network: bool = False,
         owners: Path | None = None,
     ) -> tuple[int, str]:
-        """Run a command to its end; returns its exit status and what it printed.
+        """Run a command to its end; returns its exit status and what it printed, of much the last MiB.
 
         `mounts` are (host path, path inside, read-only). With `owners`, the owners that it gives to files
         are recorded on them, and in that file those which cannot be (runtime/owners.py). Raises HostError
@@ -71,10 +73,20 @@ class Sandbox:
         lowers = [str(path) for path in self.lowers]
         root = container.Root(lowers, str(upper), owners=str(owners or ""))
         with start(str(self.runtime), config, root, folder, stderr=subprocess.STDOUT) as process:
-            output, _ = process.communicate()
-        text = output.decode(errors="replace")
-        check_refusal(process.returncode, text)
+            text = _last(process).decode(errors="replace")
+        check_refusal(folder, text)
         return process.returncode, text
+
+
+def _last(process: subprocess.Popen[bytes]) -> bytes:
+    """The end of what a process prints, which is read until it closes its output."""
+    assert process.stdout is not None
+    kept = bytearray()
+    while chunk := os.read(process.stdout.fileno(), 1 << 16):
+        kept += chunk
+        if len(kept) > 2 * _LONGEST_OUTPUT:
+            del kept[:-_LONGEST_OUTPUT]
+    return bytes(kept[-_LONGEST_OUTPUT:])
 
 
 def start(
@@ -84,31 +96,40 @@ def start(
 
     Its files go to `folder`. To be waited for; `check_refusal` says whether it ever began.
     """
-    layers = {"lowers": root.lowers, "upper": root.upper, "owners": root.owners}
-    request = {"runtime": runtime, "root": layers, "config": config}
-    (folder / "request.json").write_text(json.dumps(request))
+    layers = {"lowers": root.lowers, "upper": root.upper, "kept": root.kept, "owners": root.owners}
+    request = {"parent": os.getpid(), "runtime": runtime, "root": layers, "config": config}
+    (folder / _REQUEST).write_text(json.dumps(request))
     command = module_command(__name__, str(folder))
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr)
 
 
-def check_refusal(status: int, output: str) -> None:
-    """Raise HostError if a started process ended because the container could not be set up."""
-    if status == _REFUSED:
+def check_refusal(folder: Path, output: str) -> None:
+    """Raise HostError if the process that was started with `folder` could not set up the container."""
+    if (folder / _REFUSED).exists():
         message, _, hint = output.strip().partition("\0")
         raise HostError(message, hint=hint or None)
 
 
 def main(folder: str) -> int:
     """Serve one request."""
-    namespace.die_with_parent(os.getppid())
-    request = json.loads(Path(folder, "request.json").read_text())
-    Path(folder, "run").mkdir()
+    request = json.loads(Path(folder, _REQUEST).read_text())
+    namespace.die_with_parent(request["parent"])
     root = container.Root(**request["root"])
     try:
+        Path(folder, "run").mkdir()
         return container.run(request["runtime"], request["config"], root, f"{folder}/run")
     except WardianError as error:
-        sys.stdout.write(f"{error.message}\0{error.hint or ''}")
-        return _REFUSED
+        return _refuse(folder, error)
+    except OSError as error:
+        name, reason = str(error.filename or "its files"), error.strerror or str(error)
+        return _refuse(folder, refusals.explain(error.errno or 0, name, reason))
+
+
+def _refuse(folder: str, error: WardianError) -> int:
+    # A name is changed where no room may be left for a file.
+    os.rename(f"{folder}/{_REQUEST}", f"{folder}/{_REFUSED}")
+    sys.stdout.write(f"{error.message}\0{error.hint or ''}")
+    return error.exit_status
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 The profile itself comes with the toolbox (containers-common's `seccomp.json`), kept by those who keep
 Podman. It says for each rule which capabilities and architectures it includes or excludes; a run has no
-capability at all, so the rules that need one fall away.
+capability at all, so the rules that need one fall away. What root inside has more is bundle.py's affair.
 """
 
 from __future__ import annotations

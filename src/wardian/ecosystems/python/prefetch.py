@@ -86,8 +86,9 @@ def _fetch(uv: Uv, wheels: Sequence[PythonPackage], target: Target, folder: Path
     sizes = {package.name: package.size for package in wheels}
     lines: list[str] = []
     with uv.start(_arguments(wheels, target, folder, uv), folder=folder, **_LOG) as process:
-        # Behind apt's solving and the Debian packages, which more waits for: 0.6 s of a first build.
-        with contextlib.suppress(ProcessLookupError):
+        # Behind apt's solving and the Debian packages, which more waits for: 0.6 s of a first build. Who runs
+        # us further behind than that may not be allowed to come forward.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.setpriority(os.PRIO_PROCESS, process.pid, 5)
         try:
             is_prepared = _follow(process, lines, sizes, step)

@@ -22,7 +22,7 @@ _SLOW_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """A server to be reached. `reach` returns when it was, and raises WardianError when it was not."""
+    """A server to be reached. `reach` returns when it was; else it raises WardianError or OSError."""
 
     name: str
     address: str
@@ -74,6 +74,10 @@ def _probe(probe: Probe) -> Check:
     except WardianError as error:
         hint = error.hint or "check the network and the proxy variables, or configure another mirror"
         return Check(name=probe.name, ok=False, message=error.message, hint=hint)
+    except OSError as error:  # the store's, for one, in which uv works
+        place = f"{error.filename}: " if error.filename else ""
+        message = f"{probe.address} cannot be asked: {place}{error.strerror or error}"
+        return Check(name=probe.name, ok=False, message=message, hint="see to what failed above first")
     seconds = time.monotonic() - begin
     message = f"{probe.address} answers in {seconds:.1f} s"
     if seconds > _SLOW_SECONDS:

@@ -28,7 +28,7 @@ _OTHER_HOME = "set WARDIAN_HOME to a folder on a local disk (ext4, xfs or btrfs)
 def is_writable(home: Path) -> bool:
     """Make `home` if need be and say whether folders can be made in it."""
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)  # as store.py has it
         with tempfile.TemporaryDirectory(dir=home, prefix="doctor-"):
             return True
     except OSError:
@@ -86,7 +86,7 @@ def filesystem(host: Path, path: Path) -> str:
 def _check_home(home: Path) -> Check:
     name = "store"
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)  # as store.py has it
         with tempfile.TemporaryDirectory(dir=home, prefix="doctor-"):
             flags = os.statvfs(home).f_flag
     except OSError as error:

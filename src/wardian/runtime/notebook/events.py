@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -196,6 +197,10 @@ class Follower:
 
     def _lost(self, exit_status: int) -> NotebookError:
         """The driver never said how it ended: it was killed, or never began."""
+        number = -exit_status if exit_status < 0 else exit_status - 128
+        if number in (signal.SIGINT, signal.SIGTERM):
+            message = f"{self._run.name}: the run was interrupted ({signal.Signals(number).name})"
+            return NotebookError(message, hint=None, kind="interrupted", exit_status=128 + number)
         title = f" in cell {len(self._story.cells) + 1}" if self._story.count else ""
         message = f"{self._run.name}: the run ended{title} without a result (exit status {exit_status})"
         killed = exit_status in (-9, 137)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from os.path import realpath
 from pathlib import Path
 
 from wardian.errors import RunError
@@ -108,11 +109,15 @@ def locate_notebook(project: Path, notebook: Path) -> Path:
 def choose_output(project: Path, relative: Path, output: Path | None) -> Path:
     """Where the executed notebook goes: `runs` mirrors the project, a folder that was named does not.
 
-    A later run takes the place of an earlier one. Raises RunError when it would replace the notebook.
+    A later run takes the place of an earlier one. Raises RunError when it would replace the notebook, or
+    when `runs` leads out of the project, which may come from anybody.
     """
     folder = project / "runs" / relative.parent if output is None else output
+    if output is None and not Path(realpath(folder)).is_relative_to(realpath(project)):
+        message = f"{folder}, where results go, leads out of the project, to {realpath(folder)}"
+        raise RunError(message, hint="name a folder with --output")
     executed = folder / relative.with_suffix(".ipynb").name
-    if executed.resolve() == (project / relative).resolve():
+    if realpath(executed) == realpath(project / relative):
         message = f"the executed notebook would replace the notebook {relative} itself"
         raise RunError(message, hint="choose another folder with --output")
     return executed
