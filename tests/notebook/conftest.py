@@ -129,8 +129,8 @@ class Bench:
         self.installed = installed
         self.project = folder / "project"
         self.project.mkdir()
-        self._root = folder / "root"
-        (self._root / "opt/wardian").mkdir(parents=True)
+        self.home = folder / "root"
+        (self.home / "opt/wardian").mkdir(parents=True)
 
     def write(self, *cells: str | dict[str, Any], name: str = "analysis.ipynb", **metadata: Any) -> Path:
         """Write a notebook; a text is a code cell."""
@@ -168,7 +168,7 @@ class Bench:
     def _execute(self, plan: NotebookRun, signals: dict[str, int]) -> Outcome:
         progress, outputs = Recorder(), []
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "JUPYTER", "COV"))}
-        environment["HOME"] = str(self._root)
+        environment["HOME"] = str(self.home)
         driver = subprocess.Popen(
             self._argv(plan), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, process_group=0
         )
@@ -200,11 +200,11 @@ class Bench:
         """The plan's command, with the container's paths where this stand-in has them."""
         places = {"/opt/venv": self.installed.environment, "/work": self.project}
         for target, source in [*places.items(), *((bind.destination, bind.source) for bind in plan.binds)]:
-            link = self._root / target.lstrip("/")
+            link = self.home / target.lstrip("/")
             link.unlink(missing_ok=True)
             link.symlink_to(source, target_is_directory=True)
-        argv = [word.replace("/opt/", f"{self._root}/opt/") for word in plan.argv]
-        return [word.replace("/work/", f"{self._root}/work/") for word in argv]
+        argv = [word.replace("/opt/", f"{self.home}/opt/") for word in plan.argv]
+        return [word.replace("/work/", f"{self.home}/work/") for word in argv]
 
 
 def document(cells: Sequence[str | dict[str, Any]], metadata: dict[str, Any]) -> dict[str, Any]:

@@ -142,6 +142,21 @@ def test_signal_to_a_cell_that_does_not_heed_it(bench: Bench) -> None:
     assert outcome.text_of(0) == "kept\n"
 
 
+def test_signal_before_the_first_cell_keeps_an_earlier_result(bench: Bench) -> None:
+    startup = bench.home / ".ipython/profile_default/startup/00.py"
+    startup.parent.mkdir(parents=True)
+    startup.write_text(f"import os, time\nos.kill(os.getppid(), {TERMINATE})\ntime.sleep(60)")
+    results = [bench.project / "runs" / name for name in ("analysis.ipynb", "analysis.html")]
+    results[0].parent.mkdir()
+    for path in results:
+        path.write_text("earlier")
+    outcome = bench.run(bench.write("1"))
+    assert outcome.status == 143
+    assert outcome.failure.message == "analysis.ipynb: the notebook was interrupted (SIGTERM)"
+    assert outcome.failure.executed is None
+    assert [path.read_text() for path in results] == ["earlier", "earlier"]
+
+
 def test_driver_that_is_killed(bench: Bench) -> None:
     """As when the whole container runs out of memory."""
     source = (

@@ -110,6 +110,11 @@ class Execution:
         self._over = False
         self._ended = 0.0
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether a cell was begun."""
+        return self._place is not None
+
     async def run(self) -> None:
         """Execute every cell; raises DriverError at the first that fails, or when the run is ended early."""
         loop = asyncio.get_running_loop()

@@ -89,13 +89,7 @@ def _run(options: Any, events: Events) -> None:
     notebook = read_notebook(options.notebook)
     for warning in inject(notebook, json.loads(options.parameters)):
         events.emit("warning", message=warning)
-    try:
-        _execute(notebook, options, events)
-    except DriverError as failure:
-        # A kernel that never ran has changed nothing, so an earlier run's results stay.
-        if failure.kind != "kernel-start":
-            _save(notebook, options, events)
-        raise
+    _execute(notebook, options, events)
     _save(notebook, options, events)
 
 
@@ -123,9 +117,18 @@ def _execute(notebook: Any, options: Any, events: Events) -> None:
         )
         try:
             asyncio.run(execution.run())
-        finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, signal.SIG_IGN)  # what is left to do is saving
+        except DriverError:
+            _ignore_signals()
+            if execution.has_begun:  # else there is nothing new, and an earlier run's results stay
+                _save(notebook, options, events)
+            raise
+        _ignore_signals()
+
+
+def _ignore_signals() -> None:
+    """What is left to do is saving."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _import_nbconvert() -> None:
