@@ -86,5 +86,5 @@ def test_a_range_of_very_many_digits(book, library, other_library, made, open_re
 def test_an_index_with_half_a_character(book, library, made, open_registry):
     index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [], "annotations": {"a": "\ud800"}}
     book.manifests["1"] = (INDEX, json.dumps(index).encode())
-    with pytest.raises(ImageError, match="index of .* cannot be written again: .* no character"):
+    with pytest.raises(ImageError, match=r"index of .* cannot be written again: .* no character"):
         put_platform(open_registry(book.host), Reference.parse(f"{book.host}/a:1"), made.descriptor, PLATFORM)
