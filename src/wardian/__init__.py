@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from wardian.image.platform import Platform
     from wardian.image.reference import Reference
     from wardian.inventory.compare import Difference, FileChange, PackageChange, Setting, compare
-    from wardian.inventory.measure import Branch, Measures, measure
-    from wardian.inventory.model import File, Inventory
+    from wardian.inventory.measure import Branch, Duplicate, Measures, measure
+    from wardian.inventory.model import File, Inventory, Lost, Package
     from wardian.inventory.page import page as size_page
     from wardian.inventory.treemap import drawing as size_map
     from wardian.project.edit import Change as Edit
@@ -58,6 +58,7 @@ _HOMES = {
     "Delivered": "wardian.api.engines",
     "Descriptor": "wardian.image.descriptor",
     "Difference": "wardian.inventory.compare",
+    "Duplicate": "wardian.inventory.measure",
     "Edit": "wardian.project.edit:Change",
     "FailedCell": "wardian.runtime.notebook.events",
     "File": "wardian.inventory.model",
@@ -70,8 +71,10 @@ _HOMES = {
     "Kept": "wardian.image.kept",
     "Lock": "wardian.api.locks",
     "Login": "wardian.api.registries",
+    "Lost": "wardian.inventory.model",
     "Measures": "wardian.inventory.measure",
     "NotebookError": "wardian.runtime.notebook.events",
+    "Package": "wardian.inventory.model",
     "PackageChange": "wardian.inventory.compare",
     "Part": "wardian.build.image",
     "Platform": "wardian.image.platform",
@@ -110,6 +113,7 @@ __all__ = [
     "Delivered",
     "Descriptor",
     "Difference",
+    "Duplicate",
     "Edit",
     "FailedCell",
     "File",
@@ -122,8 +126,10 @@ __all__ = [
     "Kept",
     "Lock",
     "Login",
+    "Lost",
     "Measures",
     "NotebookError",
+    "Package",
     "PackageChange",
     "Part",
     "Platform",

@@ -142,6 +142,11 @@ def test_a_digest_with_several_names_leaves_a_doubt(invoke, library, image):
         "hint: write the names that are to go\n"
     )
     assert len(library.names()) == 2
+    invoke("image", "tag", "x:2", "x:3")
+    assert (
+        "has several names: example:1, x:2, x:3" in invoke("image", "rm", f"x@{image.descriptor.digest}").err
+    )
+    assert invoke("image", "rm", "x:3").out == "removed x:3\n"
     assert invoke("image", "rm", "x:2").out == "removed x:2\n"
     assert invoke("image", "rm", digest).out == "removed example:1\n"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -11,6 +13,7 @@ from tests.project.conftest import read_spec
 
 from wardian.errors import SpecError
 from wardian.image.platform import Platform
+from wardian.project import edit
 from wardian.project.detect import detect
 from wardian.project.edit import add, remove
 from wardian.project.initial import render, write_initial
@@ -139,6 +142,27 @@ def test_edits_at_once_lose_nothing(write):
     with ThreadPoolExecutor(len(names)) as pool:
         list(pool.map(lambda name: add(folder, python=[name]), names))
     assert set(names) < set(read_spec(folder).python.packages)
+
+
+def test_a_folder_that_stays_locked_does_not_stop_an_edit(write, monkeypatch):
+    """As under `flock . wardian add x`."""
+    monkeypatch.setattr(edit, "_PATIENCE", 0.05)
+    folder = write({"wardian.toml": COMMENTED})
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        assert add(folder, python=["six"]).added == ("six",)
+    finally:
+        os.close(descriptor)
+
+
+def test_what_somebody_put_in_the_files_place_is_left(write):
+    folder = write({"wardian.toml": COMMENTED})
+    change = add(folder, python=["six"])
+    (folder / "wardian.toml").unlink()
+    (folder / "wardian.toml").mkdir()
+    change.undo()
+    assert (folder / "wardian.toml").is_dir()
 
 
 def test_adding_what_is_there_writes_nothing(write):

@@ -5,6 +5,43 @@ from __future__ import annotations
 import os
 import stat
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from wardian.errors import HostError
+
+
+def real_folder(folder: str | os.PathLike[str]) -> str:
+    """The folder's path without links; raises HostError where it is relative to one that was removed."""
+    try:
+        return os.path.realpath(folder)
+    except FileNotFoundError as error:
+        raise current_folder_is_gone() from error
+
+
+def current_folder_is_gone() -> HostError:
+    """The error for a current folder that was removed, of which the system tells no path."""
+    from wardian.errors import HostError
+
+    return HostError("the current folder is no longer there", hint="change to one that is")
+
+
+def open_folder(folder: str | os.PathLike[str]) -> str:
+    """The path, without links, of a folder that can be read; raises SpecError and HostError."""
+    start = real_folder(folder)
+    if not os.path.isdir(start):
+        from wardian.errors import SpecError
+
+        raise SpecError(f"{os.fspath(folder)} is no folder", hint="name the project's folder")
+    if not os.access(start, os.R_OK | os.X_OK):
+        # Else a search would pass it by, and take a spec of a folder above it.
+        from wardian.errors import SpecError
+
+        raise SpecError(
+            f"cannot read the project folder {start}: Permission denied",
+            hint="make it readable for you, or work on a copy",
+        )
+    return start
+
 
 def find_folder(start: str) -> str:
     """The nearest folder from `start` up that holds a written spec, else `start`; raises SpecError."""

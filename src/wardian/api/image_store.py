@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from wardian.errors import ImageError
-from wardian.image.kept import by_name
 from wardian.image.library import Library, StoredImage
 from wardian.image.platform import Platform
 from wardian.image.reference import Reference
@@ -61,7 +60,11 @@ class ImageStore:
         return cls(store, environment=outside, progress=progress or Silent())
 
     def using(self) -> AbstractContextManager[None]:
-        """Keep `prune` from all images while the block lasts, as each method does for itself."""
+        """Keep `prune` from all images while the block lasts.
+
+        What reads or writes layers does so for itself; hold it from `find` on, where more than one call
+        works with an image.
+        """
         return self._library.store.use(
             lambda: self._progress.message("waiting for another process, which prunes")
         )
@@ -132,7 +135,7 @@ class ImageStore:
         kept = self.lookup(text)
         names = self.names()
         same = [it.name.familiar for it in names if it.descriptor.digest == kept.descriptor.digest]
-        if len(same) > 1 and by_name(names, text) is None:
+        if len(same) > 1 and not _is_name(text, kept.name):
             raise ImageError(
                 f"the image {text[:200]!r} has several names: {', '.join(same)}",
                 hint="write the names that are to go",
@@ -266,6 +269,14 @@ class ImageStore:
 
         with self.using():
             return take_inventory(self._library, image, self._progress)
+
+
+def _is_name(text: str, name: Reference) -> bool:
+    """Whether `text` is the whole name: beginnings of digests are none, and NAME@DIGEST has no tag."""
+    try:
+        return Reference.parse(text) == name
+    except ImageError:
+        return False
 
 
 def _name(image: StoredImage) -> Reference | None:

@@ -10,7 +10,7 @@ import contextlib
 import os
 
 from wardian.api import targets, warm
-from wardian.api.folders import find_folder
+from wardian.api.folders import find_folder, open_folder
 from wardian.store import usage
 from wardian.system import variables
 from wardian.system.progress import Silent
@@ -74,22 +74,11 @@ class Project:
 
         Where there is none, or with `here`, it is `folder` itself. `home` is the store (default:
         $WARDIAN_HOME), `locked` forbids resolving, `offline` the network. Raises SpecError when the folder
-        cannot be read, or when the spec stands in a folder above it and is another user's.
+        cannot be read, or when the spec stands in a folder above it and is another user's, and HostError
+        where the current folder was removed.
         """
         outside = os.environ if environment is None else environment
-        start = _real(folder)
-        if not os.path.isdir(start):
-            from wardian.errors import SpecError
-
-            raise SpecError(f"{os.fspath(folder)} is no folder", hint="name the project's folder")
-        if os.path.isdir(start) and not os.access(start, os.R_OK | os.X_OK):
-            # Else the search below would pass it by, and take a spec of a folder above it.
-            from wardian.errors import SpecError
-
-            raise SpecError(
-                f"cannot read the project folder {start}: Permission denied",
-                hint="make it readable for you, or work on a copy",
-            )
+        start = open_folder(folder)
         return cls(
             start if here else find_folder(start),
             home=os.fspath(home) if home is not None else variables.home(outside),
@@ -308,12 +297,3 @@ class Project:
             self._preparation = None
             change.undo()
             raise
-
-
-def _real(folder: str | os.PathLike[str]) -> str:
-    try:
-        return os.path.realpath(folder)
-    except FileNotFoundError as error:
-        from wardian.errors import SpecError
-
-        raise SpecError("the current folder is no longer there", hint="change to one that is") from error

@@ -106,12 +106,11 @@ class _Wish:
             return True
         if kept.origin == "built":
             # Scripts with an environment of their own have records of their own, which say nothing of it.
-            going = {record.identity for record in images.going.values()}
-            return _is_gone(kept.project) or warm.identify(kept.project) in going
-        return self.older_than is not None and time.time() - path.stat().st_mtime > self.older_than
+            return _is_gone(kept.project) or warm.identify(kept.project) in images.identities
+        return self.is_old(path)
 
-    def takes_download(self, path: Path) -> bool:
-        """Whether what was fetched goes though images of projects stay, whose next build may want it."""
+    def is_old(self, path: Path) -> bool:
+        """Whether a file was written so long ago that it goes."""
         return self.older_than is not None and time.time() - path.stat().st_mtime > self.older_than
 
     def takes_kept(self, record: Record | None) -> bool:
@@ -123,9 +122,10 @@ class _Wish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Images:
-    """The images' records: those that go, those that stay, and the identities of what cannot be read."""
+    """The images' records: those that go, with their identities, those that stay, and what cannot be read."""
 
     going: dict[Path, Record]
+    identities: frozenset[str]
     staying: tuple[Record, ...]
     unreadable: tuple[Path, ...]
 
@@ -135,6 +135,7 @@ class _Images:
         going = {path: record for path, record in found.items() if wish.takes_image(store, record)}
         return cls(
             going=going,
+            identities=frozenset(record.identity for record in going.values()),
             staying=tuple(record for path, record in found.items() if path not in going),
             unreadable=tuple(path for path in sorted(store.images().glob("*.json")) if path not in found),
         )
@@ -194,7 +195,7 @@ def _snapshots(store: Store, images: _Images, kept: list[Path], needed: Needed) 
     keys = {key for record in images.staying for key in (*record.layers, *record.beside)}
     try:
         keys |= {Path(layer).parent.name for folder in kept for layer in _kept_layers(folder)}
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return  # what cannot be read may need any part
     for folder in _folders(store.root / "snapshots"):
         if folder.name not in keys | needed.snapshots:
@@ -208,8 +209,9 @@ def _kept_layers(folder: Path) -> Iterator[str]:
 
 def _blobs(store: Store, needed: Needed, wish: _Wish) -> Iterator[Item]:
     orphans = {path: name for name, path in image_pruning.orphans(store, needed)}
-    for path in sorted(store.contents().glob("??/*")):
-        if path.name not in needed.blobs and path not in orphans and wish.takes_download(path):
+    # Else what was fetched stays with the images: their projects' next build may want it.
+    for path in sorted(store.contents().glob("??/*")) if wish.older_than is not None else ():
+        if path.name not in needed.blobs and path not in orphans and wish.is_old(path):
             yield _item(f"download {path.name[:12]}", path)
     for path, name in orphans.items():
         yield _item(name, path)

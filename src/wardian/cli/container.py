@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 
+from wardian.api.folders import real_folder
 from wardian.cli.parser import UsageError
 
 TYPE_CHECKING = False
@@ -63,7 +64,7 @@ def options(arguments: argparse.Namespace, session: Session) -> dict[str, Any]:
         "cpus": cpus(arguments.cpus),
         "keep": arguments.keep,
         "root": arguments.root,
-        "directory": os.path.realpath(session.path("")),
+        "directory": real_folder(session.folder),
         "interactive": os.isatty(0) and os.isatty(1),
     }
 

@@ -27,12 +27,9 @@ def add_arguments(parser: Parser) -> None:
 
 def execute(arguments: argparse.Namespace, session: Session) -> int:
     """Name it."""
-    store = session.store()
-    with store.using():
-        kept = store.lookup(arguments.image)
-        made = store.tag(arguments.image, arguments.name)
+    made = session.store().tag(arguments.image, arguments.name)
     if arguments.json:
         session.print_json({"name": str(made.name), "digest": str(made.descriptor.digest)})
     else:
-        session.say(f"{made.name.familiar} is {kept.name.familiar}")
+        session.say(f"{made.name.familiar} is {arguments.image}")
     return 0

@@ -122,10 +122,9 @@ class Session:
         try:
             return os.path.abspath(os.path.join(self.folder, text))
         except FileNotFoundError as error:
-            from wardian.errors import HostError
+            from wardian.api.folders import current_folder_is_gone
 
-            message = "the current folder is no longer there"
-            raise HostError(message, hint="change to one that is") from error
+            raise current_folder_is_gone() from error
 
     def say(self, text: str) -> None:
         """Print one line of result, unless it is not wanted."""

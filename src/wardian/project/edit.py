@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import time
 from codecs import BOM_UTF8
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,6 +25,9 @@ from wardian.project.spec import PythonSpec, Spec, SystemSpec
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+
+_PATIENCE = 2.0  # seconds that an edit waits for another one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +46,19 @@ class Change:
         """Put the file back as it was, unless nothing was written, or somebody has written it since."""
         from wardian.system.files import write_atomic
 
-        with _alone(self.path.parent), contextlib.suppress(FileNotFoundError):
-            if self._written is None or self.path.read_bytes() != self._written:
+        with _alone(self.path.parent):
+            if self._written is None or not self._is_as_written():
                 return
             if self._before is None:
                 self.path.unlink()
             else:
                 write_atomic(self.path, self._before, durable=True)
+
+    def _is_as_written(self) -> bool:
+        try:
+            return self.path.read_bytes() == self._written
+        except OSError:  # somebody has removed it, or put something else there
+            return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,8 +133,18 @@ def _alone(folder: Path) -> Iterator[None]:
         with contextlib.suppress(OSError, ValueError):
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             stack.callback(os.close, descriptor)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            _lock(descriptor)
         yield
+
+
+def _lock(descriptor: int) -> None:
+    """Lock what is open, unless it stays locked: an edit takes milliseconds, so another's use of flock(1)."""
+    end = time.monotonic() + _PATIENCE
+    while time.monotonic() < end:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(0.01)
 
 
 def _python(spec: Spec) -> PythonSpec:
