@@ -174,6 +174,22 @@ def test_an_archive_of_several_names(library: Library, tmp_path: Path) -> None:
     assert load_bytes(library, data, tmp_path) == ["a:1", "registry.example/b:2"]
 
 
+def test_images_that_share_their_configuration(library: Library, tmp_path: Path) -> None:
+    config = configuration(PLAIN)
+    members = dict(older([("a.tar", PLAIN), ("b.tar", gzip.compress(PLAIN))], config))
+    members["manifest.json"] = json.dumps(
+        [
+            {"Config": f"{hexdigest(config)}.json", "RepoTags": [f"{name}:1"], "Layers": [f"{name}.tar"]}
+            for name in ("a", "b")
+        ]
+    ).encode()
+    assert load_bytes(library, pack(members.items()), tmp_path) == ["a:1", "b:1"]
+    images = [library.resolve(name) for name in ("a:1", "b:1")]
+    assert images[0].manifest.config == images[1].manifest.config
+    assert images[0].manifest.layers != images[1].manifest.layers
+    assert [library.missing(image) for image in images] == [(), ()]
+
+
 @pytest.mark.parametrize("program", ["gzip", "zstd", "xz", "bzip2"])
 def test_compressed_archives_are_read(
     library: Library, other: Library, make_image: MakeImage, tmp_path: Path, program: str, need: Need

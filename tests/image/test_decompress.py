@@ -111,6 +111,14 @@ def test_a_stored_layer_is_verified(tmp_path: Path) -> None:
         list(decompress.layer(path, Descriptor.of(packed, LAYER_TAR), diff_id, "the layer"))
 
 
+def test_a_damaged_blob_that_stays(tmp_path: Path) -> None:
+    path = tmp_path / "blob"
+    path.mkdir()  # what cannot be unlinked, by root either
+    with pytest.raises(VerificationError) as caught:
+        decompress.drop_damaged(path, Digest.of(b""), "the layer", "00")
+    assert caught.value.hint == f"remove {path}, which is damaged, and pull, load or build the image again"
+
+
 def test_pieces_are_read_as_a_file() -> None:
     file = decompress.opened(iter([b"", b"abc", b"", b"defg"]))
     assert (file.read(2), file.read(3), file.read(), file.read(1)) == (b"ab", b"cde", b"fg", b"")

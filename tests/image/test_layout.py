@@ -237,6 +237,33 @@ def test_an_index_within_the_index(layout: Path, other: Library, make_image: Mak
     assert other.missing(other.resolve("example:1")) == ()
 
 
+def test_images_that_share_their_configuration(
+    library: Library, other: Library, make_image: MakeImage, tmp_path: Path
+) -> None:
+    folder = tmp_path / "x"
+    images = [make_image(compression=compression) for compression in ("none", "gzip", "zstd")]
+    assert len({image.manifest.config.digest for image in images}) == 1
+    for number, image in enumerate(images):
+        write_folder(library, image, folder, Reference.parse(f"x:{number}"))
+    load(other, folder, Silent())
+    for number, image in enumerate(images):
+        found = other.resolve(f"x:{number}")
+        assert (found.descriptor, other.missing(found)) == (image.descriptor, ())
+    (folder / "blobs/sha256" / images[2].manifest.layers[0].digest.hex).unlink()
+    with pytest.raises(ImageError, match="lacks the layer"):
+        load(Library(Store.open(tmp_path / "third")), folder, Silent())
+
+
+def test_an_index_of_an_index_that_is_there_itself(layout: Path, other: Library) -> None:
+    nest(layout)
+    (inner,) = json.loads((layout / "index.json").read_text())["manifests"]
+    nest(layout)
+    edit(layout, "index.json", lambda it: it["manifests"].insert(0, inner))
+    with pytest.raises(ImageError, match="is an index of indexes"):
+        load(other, layout, Silent())
+    assert other.names() == ()
+
+
 def damage(layout: Path, which: str) -> None:
     entry = json.loads((layout / "index.json").read_text())["manifests"][0]
     manifest = layout / "blobs/sha256" / entry["digest"].partition(":")[2]

@@ -43,6 +43,7 @@ OLD_SPARSE[148:156] = b"%06o\0 " % (sum(OLD_SPARSE[:148]) + sum(OLD_SPARSE[156:]
 MORE = (b"%011o\0" % 512 * 2 * 21).ljust(504, b"\0") + b"\1".ljust(8, b"\0")
 HOSTILE = {
     "a number without end": (header(tarfile.XHDTYPE, b"1" * 1_000_000) + FILE, "an endless number"),
+    "long numbers": (header(tarfile.XHDTYPE, (b"1" * 1000 + b" ") * 1000) + FILE, "an endless number"),
     "records in records": (header(tarfile.XHDTYPE, b"2 " * 500_000 + b"x=\n") + FILE, "else than records"),
     "a record past the end": (header(tarfile.XHDTYPE, b"99 a=b\n") + FILE, "else than records"),
     "no records": (header(tarfile.XHDTYPE, b"text") + FILE, "else than records"),
@@ -85,7 +86,11 @@ def test_hostile_headers(name: str) -> None:
 def test_headers_that_are_in_use() -> None:
     comment = header(tarfile.XGLTYPE, record("comment", "0" * 40))  # as git archive writes it
     names = ["a" * 100 + "/" + "b" * 250, "1" * 255, "grüße"]
-    attributes = {"SCHILY.xattr.user.x": "x" * 65_536, "mtime": "1700000000.123456789"}
+    attributes = {
+        "SCHILY.xattr.user.x": "x" * 65_536,
+        "SCHILY.xattr.user.number": "7" * 3000,
+        "mtime": "1700000000.123456789",
+    }
     data = tar([(member(name, pax_headers=attributes), b"x") for name in names])
     assert read(comment + data) == names
     padded = header(tarfile.XHDTYPE, record("path", "b") + bytes(100))

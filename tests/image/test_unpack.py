@@ -327,6 +327,7 @@ HOSTILE: dict[str, Callable[[str], list[Member]]] = {
     "dots after a folder": lambda out: [folder("a"), file(f"a/../../..{out}/new")],
     "hard link by dots": lambda out: [link("a", f"../../../../../../..{out}/file", tarfile.LNKTYPE)],
     "hard link by an absolute name": lambda out: [link("a", f"{out}/file", tarfile.LNKTYPE)],
+    "hard link to a folder": lambda out: [folder("d"), link("a", "d", tarfile.LNKTYPE)],
     "hard link through a link": lambda out: [link("l", out), link("a", "l/file", tarfile.LNKTYPE)],
     "through a link": lambda out: [link("l", out), file("l/new")],
     "through a chain": lambda out: [link("l", out), link("m", "l"), file("m/new")],
@@ -408,7 +409,20 @@ def test_a_blob_that_the_disk_has_damaged_is_removed(bench: Bench) -> None:
     path.write_bytes(blob[:50] + bytes(20) + blob[70:])
     with Unpacking(bench.store, [Digest.of(data)], what="example:1", progress=Silent()) as unpacking:
         unpacking.submit(0, descriptor)
-        with pytest.raises(VerificationError, match=r"the stored layer .* is damaged"):
+        with pytest.raises(VerificationError, match=r"the stored layer .* should have the digest") as it:
+            unpacking.join()
+    assert it.value.hint == "pull, load or build the image again: the damaged file was removed"
+    assert not path.exists()
+
+
+def test_damage_that_makes_members_impossible_is_told_as_such(bench: Bench) -> None:
+    data = tar([folder("d"), link("a", "b", tarfile.LNKTYPE)])
+    descriptor = bench.put(data)
+    path = bench.store.content(descriptor.digest.hex)
+    path.write_bytes(tar([folder("d"), link("a", "d", tarfile.LNKTYPE)]))
+    with Unpacking(bench.store, [Digest.of(data)], what="example:1", progress=Silent()) as unpacking:
+        unpacking.submit(0, descriptor)
+        with pytest.raises(VerificationError, match=r"the stored layer .* should have the digest"):
             unpacking.join()
     assert not path.exists()
 

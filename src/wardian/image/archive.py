@@ -158,8 +158,8 @@ def _manifest(source: Source, image: Any, made: Documents, known: _Layers) -> De
             known[key] = _layer(source, *key)
     layers = tuple(known[key] for key in zip(paths, diff_ids, strict=True))
     manifest = Manifest(config=Descriptor.of(data, CONFIG), layers=layers).encode()
-    made.add(Document(data=manifest, media_type=MANIFEST))
-    made.add(Document(data=data, media_type=CONFIG, layers=tuple(zip(paths, layers, strict=True))))
+    made.add(Document(data=manifest, media_type=MANIFEST, layers=tuple(zip(paths, layers, strict=True))))
+    made.add(Document(data=data, media_type=CONFIG))
     return Descriptor.of(manifest, MANIFEST)
 
 

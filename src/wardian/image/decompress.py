@@ -36,11 +36,13 @@ _LONGEST_MAGIC = 8
 _FEED = 1 << 16
 # Bytes of tar that a layer may hold for each byte of its blob, and beside those. Files become some 3 to 20
 # times smaller, but zeros 1000 times by gzip and 30,000 times by zstd, and a database's file may have many of
-# them. What is allowed takes a minute to read, and no disk, since zeros become holes.
+# them. What is allowed takes a minute to read. Zeros become holes, which need no disk; other bytes end where
+# the disk has no room to spare (disk.has_room).
 _RATIO = 100
 _SLACK = 64 << 30
 LARGEST = 1 << 40  # bytes of a layer's tar: none of any image in use comes near it
 _XZ_MEMORY = 256 << 20  # `xz -9` needs 65 MiB; a header may ask for 4 GiB
+_AGAIN = "pull, load or build the image again"
 
 
 class _Decompressor(Protocol):
@@ -153,28 +155,28 @@ def layer(
             unpacked.update(piece)
             yield piece
     except ImageError:
-        check_stored(path, descriptor.digest, what)  # if its bytes are others, that is why
+        drop_damaged(path, descriptor.digest, what)  # if its bytes are others, that is why
         raise
-    check_stored(path, descriptor.digest, what, packed.hexdigest())
+    drop_damaged(path, descriptor.digest, what, packed.hexdigest())
     if diff_id.hex != unpacked.hexdigest():
         raise VerificationError(_other(f"{what}, unpacked,", diff_id, unpacked.hexdigest()))
 
 
-def check_stored(path: Path, digest: Digest, what: str, found: str = "") -> None:
-    """Whether a stored blob's bytes have that digest; `found` is what they have, where it is known.
+def drop_damaged(path: Path, digest: Digest, what: str, found: str = "") -> None:
+    """Remove a stored blob unless its bytes have that digest; `found` is what they have, where it is known.
 
-    Raises VerificationError for others, and removes them: they would be taken for the blob when it is pulled
-    or loaded again. Raises ImageError where it cannot be read.
+    Others would be taken for the blob when it is pulled or loaded again: for them raises VerificationError.
+    Raises ImageError where it cannot be read.
     """
     found = found or _digest(path, what)
     if found == digest.hex:
         return
-    with contextlib.suppress(OSError):
-        path.unlink()
-    raise VerificationError(
-        _other(what, digest, found),
-        hint="pull, load or build the image again: the damaged file was removed",
-    )
+    hint = f"{_AGAIN}: the damaged file was removed"
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        hint = f"remove {path}, which is damaged, and {_AGAIN}"
+    raise VerificationError(_other(what, digest, found), hint=hint)
 
 
 def read(path: Path, what: str) -> Iterator[bytes]:
@@ -184,7 +186,7 @@ def read(path: Path, what: str) -> Iterator[bytes]:
             while piece := file.read(PIECE):
                 yield piece
     except OSError as error:
-        raise ImageError(f"{what} cannot be read: {error.strerror}") from error
+        raise ImageError(f"{what} cannot be read: {error.strerror}", hint=_AGAIN) from error
 
 
 class Stream(io.RawIOBase):

@@ -174,6 +174,8 @@ class _Extraction:
         target = self._target(member)
         if not os.path.lexists(target):
             raise ImageError(f"{path[1:]!r} is a hard link to {target[1:]!r}, which the layer does not have")
+        if _is_folder(target):
+            raise ImageError(f"{path[1:]!r} is a hard link to the folder {target[1:]!r}")
         os.link(target, path, follow_symlinks=False)
 
     def _write(self, archive: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from wardian.errors import ImageError
-from wardian.image.descriptor import Descriptor, Digest, mapping
+from wardian.image.descriptor import INDEXES, Descriptor, Digest, mapping
 from wardian.image.layout import IMAGE_NAME, REF_NAME, blob_path
 from wardian.image.library import check, is_image, match
 from wardian.image.manifest import Index, Manifest, parse_configuration, parse_manifest
@@ -77,7 +77,7 @@ def read_layout(source: Source, library: Library) -> tuple[Found, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """A verified manifest or configuration, and the blobs that it takes: their names in the source."""
+    """A verified manifest or configuration, and the layers that it names: where they are in the source."""
 
     data: bytes
     media_type: str
@@ -130,17 +130,19 @@ def deliver(source: Source, library: Library, documents: Documents) -> None:
 
 def _collect(source: Source, item: Descriptor, documents: Documents, *, inner: bool = False) -> None:
     """Add a manifest or an index, and what it names, to `documents`."""
+    what = f"{source.what}: the manifest {item.digest}"
+    if inner and item.media_type in INDEXES:
+        raise ImageError(f"{what} is an index of indexes, which are not read")
     if documents.has(item):
         return
-    what = f"{source.what}: the manifest {item.digest}"
     data = _verified(source, item, what)
     parsed = parse_manifest(data, what, media_type=item.media_type)
-    documents.add(Document(data=data, media_type=item.media_type))
     if isinstance(parsed, Manifest):
+        layers = tuple((blob_path(layer), layer) for layer in parsed.layers)
+        documents.add(Document(data=data, media_type=item.media_type, layers=layers))
         documents.add(_configuration(source, parsed, what))
         return
-    if inner:
-        raise ImageError(f"{what} is an index of indexes, which are not read")
+    documents.add(Document(data=data, media_type=item.media_type))
     # Of an index for several platforms often only some images are there.
     there = [child for child in parsed.manifests if is_image(child) and source.has(blob_path(child))]
     if not there:
@@ -153,11 +155,7 @@ def _configuration(source: Source, manifest: Manifest, what: str) -> Document:
     data = _verified(source, manifest.config, f"{what}: its configuration")
     configuration = parse_configuration(data, f"{what}: its configuration", manifest.config.media_type)
     check(manifest, configuration, what)
-    return Document(
-        data=data,
-        media_type=manifest.config.media_type,
-        layers=tuple((blob_path(layer), layer) for layer in manifest.layers),
-    )
+    return Document(data=data, media_type=manifest.config.media_type)
 
 
 def _verified(source: Source, item: Descriptor, what: str) -> bytes:

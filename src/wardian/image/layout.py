@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING
 
 from wardian.errors import HostError, ImageError, VerificationError
 from wardian.image import tar
-from wardian.image.decompress import check_stored
+from wardian.image.decompress import drop_damaged
 from wardian.image.decompress import read as read_file
 from wardian.image.descriptor import Descriptor, Digest
 from wardian.image.entry import Entry
@@ -173,7 +173,7 @@ def verified(library: Library, descriptor: Descriptor) -> Iterator[bytes]:
     try:
         match(replace(descriptor, digest=found, size=size), descriptor, what)
     except VerificationError:
-        check_stored(library.blob(descriptor.digest), descriptor.digest, what)
+        drop_damaged(library.blob(descriptor.digest), descriptor.digest, what)
         raise
 
 

@@ -148,9 +148,9 @@ class Library:
         try:
             match(Descriptor.of(data, descriptor.media_type), descriptor, what)
         except VerificationError:
-            from wardian.image.decompress import check_stored
+            from wardian.image.decompress import drop_damaged
 
-            check_stored(self.blob(descriptor.digest), descriptor.digest, what)
+            drop_damaged(self.blob(descriptor.digest), descriptor.digest, what)
             raise
         return data
 

@@ -21,9 +21,11 @@ _LARGEST_HEADERS = 1 << 20
 # Bytes of headers that are about all members: they are copied for each. git writes one of 52.
 _LARGEST_GLOBAL = 1 << 14
 _LONGEST_NAME = 4096  # characters; PATH_MAX, in bytes
-# tarfile looks for numbers from each digit on: a mebibyte of them took it half an hour (CVE-2024-6232, which
-# Python 3.11.10 and 3.12.6 have mended). A file's name has up to 255.
-_LONG_NUMBER = re.compile(rb"\d{256}")
+# tarfile looks for numbers from each digit on, so that one costs the square of its digits: a mebibyte of them
+# took half an hour (CVE-2024-6232, which Python 3.11.10 and 3.12.6 have mended). All long ones of a header
+# together may cost as much as one of 4096 digits: names have up to 255, attributes may have some more.
+_LONG_NUMBER = re.compile(rb"\d{256,}")
+_DEAREST_NUMBERS = 4096**2
 # tarfile copies what is left of its buffer at each header: with a mebibyte that took a third of all time.
 _BUFFER = 1 << 15
 _PAX = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
@@ -180,7 +182,7 @@ def _check_records(data: bytes) -> None:
     tarfile before Python 3.11.10 and 3.12.6 takes bytes of one record for the next one's too: a mebibyte of
     them fills any memory.
     """
-    if _LONG_NUMBER.search(data):
+    if sum(len(number) ** 2 for number in _LONG_NUMBER.findall(data)) > _DEAREST_NUMBERS:
         raise tarfile.ReadError("it has an extended header with an endless number")
     position = 0
     while data[position : position + 1].strip(b"\0"):  # some pad with zeros

@@ -7,7 +7,6 @@ lies `layer.json` where the layer hides all that is below it.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import subprocess
@@ -19,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from wardian.errors import HostError, ImageError, VerificationError
 from wardian.image import unpack
-from wardian.image.decompress import bound, sniff
+from wardian.image.decompress import bound, drop_damaged, sniff
 from wardian.image.library import layer_snapshot_key
 from wardian.store import snapshots
 from wardian.system.processes import module_command
@@ -198,12 +197,11 @@ class Unpacking:
             return HostError(message, hint="free some space, for example by `wardian prune`, and try again")
         if kind == "host":
             return HostError(message, hint="run `wardian doctor`")
-        if _is_damaged(self._store.content(layer.blob.hex), layer.blob):
-            self._store.content(layer.blob.hex).unlink(missing_ok=True)
-            return VerificationError(
-                f"the stored layer {layer.blob} of {self._what} is damaged",
-                hint="pull or load the image again: the damaged file was removed",
-            )
+        what = f"the stored layer {layer.blob} of {self._what}"
+        try:
+            drop_damaged(self._store.content(layer.blob.hex), layer.blob, what)
+        except (ImageError, VerificationError) as error:
+            return error
         if kind == "other":
             return VerificationError(message, hint="the image itself is wrong: ask whoever made it")
         return ImageError(message, hint="do not trust this image: ask whoever made it")
@@ -247,14 +245,6 @@ def _compression(blob: Path, what: str) -> str:
             f"the layer sha256:{blob.name} of {what} is not in the store: {error.strerror}",
             hint="pull, load or build the image again",
         ) from error
-
-
-def _is_damaged(blob: Path, digest: Digest) -> bool:
-    try:
-        with open(blob, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() != digest.hex
-    except OSError:
-        return True
 
 
 def _pipe(stream: IO[bytes] | None) -> IO[bytes]:

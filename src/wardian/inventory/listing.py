@@ -40,8 +40,8 @@ _WANTED = re.compile(
 _LONGEST_TEXT = 16 << 20  # Debian's status with everything installed has a few
 _ALL_TEXTS = 128 << 20
 # Bytes of a layer's files that have holes: a header may tell of any number, and hashing takes a second for
-# each gigabyte. Other files are bounded as the layer is.
-_MOST_SPARSE = 64 << 30
+# each gigabyte. They may be what any layer may hold; other files are bounded as their layer is.
+_MOST_SPARSE = decompress.bound(0)
 
 _Row = tuple[str, str, int, int, int, int, str, str]
 
