@@ -130,6 +130,18 @@ def test_one_without_its_marker_is_made_again(ensure, store, host):
     assert list((store.root / "temporary").iterdir()) == []
 
 
+def test_one_of_another_recipe_stays_for_the_runs_that_know_it(
+    ensure, store, host, monkeypatch: pytest.MonkeyPatch
+):
+    with monkeypatch.context() as earlier:
+        earlier.setattr("wardian.toolbox.toolbox._RECIPE", "1")
+        old = ensure(FILES)
+    (old.root / "complete").unlink()  # such had none
+    assert Toolbox.find(store, host) is None
+    assert ensure(FILES) != old
+    assert old.program("crun").exists()
+
+
 def test_several_at_once_make_one(store, host, tmp_path):
     made = []
 

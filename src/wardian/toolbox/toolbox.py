@@ -64,7 +64,7 @@ _PROGRAMS = {
 }
 _FILES = {"usr/share/containers/seccomp.json": "share/seccomp.json"}
 # To be raised when the same packages are to be made into something else.
-_RECIPE = "1"
+_RECIPE = "2"
 _MARKER = "complete"
 
 
