@@ -327,7 +327,10 @@ def test_a_helper_that_repeats_what_it_was_told(environment, write, tmp_path):
 
 def test_names_of_registries():
     assert canonical("https://R.example:5000/v2/") == "r.example:5000"
-    assert canonical("R.example/v1/") == "r.example/v1"
+    assert canonical("R.example/v1/") == "r.example"
+    assert canonical("r.example:5000/v2/") == "r.example:5000"
+    assert canonical("r.example/v1") == "r.example/v1"
+    assert canonical("r.example/team/v1/") == "r.example/team/v1"
     assert canonical("index.docker.io/v1/") == canonical(HUB_KEY) == canonical("docker.io/") == "docker.io"
     assert canonical("r.example/team/v1") == "r.example/team/v1"
     assert canonical("docker.io/team/v2") == "docker.io/team/v2"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from wardian.errors import FetchError, ImageError, RegistryError, VerificationError
 from wardian.image.descriptor import Descriptor, Digest
-from wardian.image.manifest import parse_manifest
+from wardian.image.manifest import Index, Manifest, parse_manifest
 from wardian.registry import manifests, upload
 from wardian.registry.credential import Credential
 from wardian.registry.credentials import find_credentials
@@ -108,20 +108,22 @@ class Registry:
 
     # manifests
 
-    def manifest(self, reference: Reference, *, digest: Digest | None = None) -> Document:
-        """The manifest or index that `reference` names, or the one of that digest in its repository.
+    def manifest(
+        self, reference: Reference, *, digest: Digest | None = None
+    ) -> tuple[Document, Manifest | Index]:
+        """The manifest or index that `reference` names, or the one of that digest in its repository: read.
 
         Raises ImageError for what is neither, VerificationError for other bytes than those named.
         """
         target = _target(reference, digest or reference.digest or reference.tag)
         what = f"cannot pull {reference.familiar}"
 
-        def get(transport: Transport) -> Document:
+        def get(transport: Transport) -> tuple[Document, Manifest | Index]:
             repository = transport.endpoint.repository(reference.repository)
             document = manifests.get(transport, replace(target, repository=repository), what)
             # Here, so that a mirror with something else is passed over.
-            parse_manifest(document.data, reference.familiar, media_type=document.descriptor.media_type)
-            return document
+            media_type = document.descriptor.media_type
+            return document, parse_manifest(document.data, reference.familiar, media_type=media_type)
 
         try:
             return self._first(get)

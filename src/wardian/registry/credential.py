@@ -90,7 +90,8 @@ def scopes_of(registry: str, repository: str = "") -> tuple[str, ...]:
 
 def canonical(key: str) -> str:
     """A key of `auths` as `scopes_of` writes it: without scheme, version and the Hub's other names."""
-    text = key.removesuffix("/")
+    # Behind a host alone, and with a slash at its end, that is no namespace of the same name.
+    text = re.sub(r"^([^/]*)/v[12]/$", r"\1", key).removesuffix("/")
     if match := re.match(r"https?://([^/]*)", key):
         text = match[1]  # old docker wrote addresses there, of which the host alone counts
     host, slash, rest = text.partition("/")

@@ -11,14 +11,7 @@ from typing import TYPE_CHECKING
 from wardian.errors import ImageError
 from wardian.image.descriptor import INDEXES, Descriptor, Digest
 from wardian.image.library import check
-from wardian.image.manifest import (
-    LARGEST,
-    Configuration,
-    Index,
-    Manifest,
-    parse_configuration,
-    parse_manifest,
-)
+from wardian.image.manifest import LARGEST, Configuration, Index, Manifest, parse_configuration
 from wardian.registry.manifests import Document
 from wardian.registry.memory import Memory
 from wardian.registry.partial import Partial
@@ -59,10 +52,7 @@ def pull(
     Raises RegistryError, VerificationError for bytes that are not those named, ImageError for what is no
     image that can be read here or is for other platforms, HostError, and what `arrived` and `ready` raise.
     """
-    document = _resolve(registry, reference, platform)
-    what = reference.familiar
-    manifest = parse_manifest(document.data, what, media_type=document.descriptor.media_type)
-    assert isinstance(manifest, Manifest)  # what _resolve returns
+    document, manifest = _resolve(registry, reference, platform)
     fetch = _Fetch(
         registry=registry,
         reference=reference,
@@ -75,7 +65,7 @@ def pull(
     if known:
         known(configuration)
     fetch.layers(manifest, arrived or _ignore)
-    image = library.stored(descriptor, what)
+    image = library.stored(descriptor, reference.familiar)
     if ready:
         ready()
     library.keep(reference, descriptor, origin="pulled")
@@ -88,21 +78,19 @@ def _ignore(number: int, descriptor: Descriptor, path: Path) -> None:
     """Wait for all of it."""
 
 
-def _resolve(registry: Registry, reference: Reference, platform: Platform) -> Document:
+def _resolve(registry: Registry, reference: Reference, platform: Platform) -> tuple[Document, Manifest]:
     """The manifest that `reference` names, of an index the one for `platform`."""
     what = reference.familiar
-    document = registry.manifest(reference)
-    found = parse_manifest(document.data, what, media_type=document.descriptor.media_type)
+    document, found = registry.manifest(reference)
     if not isinstance(found, Index):
-        return document
+        return document, found
     chosen = found.select(platform, what)
     if chosen.media_type in INDEXES:
         raise ImageError(f"{what} is an index of indexes, which are not read")
-    document = registry.manifest(reference, digest=chosen.digest)
-    inner = parse_manifest(document.data, what, media_type=document.descriptor.media_type)
+    document, inner = registry.manifest(reference, digest=chosen.digest)
     if isinstance(inner, Index) or document.descriptor.size != chosen.size:
         raise ImageError(f"{what}: its index and its manifest for {platform} do not fit each other")
-    return document
+    return document, inner
 
 
 def _check_configuration(fetch: _Fetch, manifest: Manifest, platform: Platform) -> Configuration:
