@@ -209,7 +209,7 @@ def _end_two_connections(server: socket.socket) -> None:
 def test_certificates_that_are_not_there(tmp_path: Path) -> None:
     environment = {"DOCKER_CERT_PATH": str(tmp_path / "nosuch"), "DOCKER_TLS_VERIFY": "1"}
     with (
-        pytest.raises(EngineError, match="Path to a certificate"),
+        pytest.raises(EngineError, match="Invalid CA"),
         connect(environment, host="tcp://127.0.0.1:1"),
     ):
         pass
@@ -217,10 +217,15 @@ def test_certificates_that_are_not_there(tmp_path: Path) -> None:
 
 def test_certificates_of_dockers_own_folder(tmp_path: Path) -> None:
     environment = {"DOCKER_TLS_VERIFY": "1", "DOCKER_CONFIG": str(tmp_path)}
-    (tmp_path / "cert.pem").touch()
-    (tmp_path / "key.pem").touch()
     with pytest.raises(EngineError, match="Invalid CA"), connect(environment, host="tcp://127.0.0.1:1"):
         pass
+    (tmp_path / "ca.pem").touch()
+    for place in ({}, {"DOCKER_CERT_PATH": str(tmp_path)}):  # the client's own may be missing
+        with (
+            pytest.raises(EngineError, match="Connection refused"),
+            connect({**environment, **place}, host="tcp://127.0.0.1:1"),
+        ):
+            pass
     with pytest.raises(EngineError, match="Connection refused"), connect({}, host="tcp://127.0.0.1:1"):
         pass
 

@@ -54,7 +54,7 @@ def test_a_kept_root_stays_with_its_layers(tmp_path: Path) -> None:
         _keep(tmp_path, tmp_path / "second")
 
 
-@pytest.mark.parametrize("text", [b"", b'["/a', b"null", b"[1]", b'["\xff"]'])
+@pytest.mark.parametrize("text", [b"", b'["/a', b"null", b"[1]", b'["\xff"]', b'"/a"', b'{"/a": 1}'])
 def test_a_kept_root_whose_layers_are_unknown(tmp_path: Path, text: bytes) -> None:
     _keep(tmp_path, tmp_path)
     path = tmp_path / "kept/p/trial/layers.json"

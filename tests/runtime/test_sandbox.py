@@ -46,7 +46,10 @@ def test_of_a_long_output_the_end_is_kept(tmp_path: Path) -> None:
     assert len(said) == 1 << 20
 
 
-def test_what_the_disk_refuses_is_the_hosts_fault(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["cafe", os.fsdecode(b"caf\xe9")])
+def test_what_the_disk_refuses_is_the_hosts_fault(tmp_path: Path, name: str) -> None:
+    tmp_path /= name
+    tmp_path.mkdir()
     (tmp_path / "run").touch()  # where its files are to go
     config = bundle.root_config(["true"], environment={})
     root = container.Root([], str(tmp_path))
@@ -56,7 +59,8 @@ def test_what_the_disk_refuses_is_the_hosts_fault(tmp_path: Path) -> None:
     assert process.returncode == 1
     with pytest.raises(HostError) as caught:
         sandbox.check_refusal(tmp_path, said)
-    assert caught.value.message == f"cannot set up the container: {tmp_path}/run: File exists"
+    shown = str(tmp_path).encode(errors="backslashreplace").decode()
+    assert caught.value.message == f"cannot set up the container: {shown}/run: File exists"
     assert caught.value.hint == "run `wardian doctor`"
 
 

@@ -171,9 +171,9 @@ def _reference_file(store: Store, kept: Kept) -> Path:
 
 
 def _host_name(name: Reference) -> str:
-    """The repository's last part as a host's name (RFC 1123, 2.1)."""
+    """The repository's last part in the characters of a host's name (RFC 1123, 2.1); it may be too long."""
     plain = re.sub(r"[^a-z0-9-]+", "-", name.repository.rpartition("/")[2])
-    return plain[:63].strip("-") or "image"
+    return plain.strip("-") or "image"
 
 
 def _write_apt(folder: Path) -> Path:

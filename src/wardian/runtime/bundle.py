@@ -136,7 +136,7 @@ def root_config(
 
 
 def _host_name(name: str) -> str:
-    """A host's name has at most 63 characters (RFC 1123, 2.1), which other names may exceed."""
+    """A host's name, of at most 63 characters (RFC 1123, 2.1): Linux takes 64 (sethostname(2))."""
     return name[:63].rstrip("-._")
 
 
@@ -146,10 +146,11 @@ def _emulating(profile: Mapping[str, Any] | None, record: bool) -> dict[str, Any
     if profile is None:
         profile = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": []}
         faked = [*_FAKED, *_SYNCING]
+    answered = {*faked, *_ROOT_CALLS}
     rules = [
         {**rule, "names": names}
         for rule in profile["syscalls"]
-        if (names := [name for name in rule["names"] if name not in (*faked, *_ROOT_CALLS)])
+        if (names := [name for name in rule["names"] if name not in answered])
     ]
     answers: list[dict[str, Any]] = [
         {

@@ -63,9 +63,9 @@ def run(runtime: str, config: Mapping[str, Any], root: Root, folder: str) -> int
     """Run the bundle and wait for its end; returns its exit status (128 + N for signal N).
 
     `runtime` is the path of crun; `folder` an empty folder of the caller's for the bundle, the overlay's
-    work folder and the runtime's state. The process must have one thread. Signals that reach this
-    process are passed on, save those that it ignores. Raises HostError when the kernel forbids what is
-    needed and RunError when the program cannot be started.
+    work folder and the runtime's state. To be called by the main thread, and best of a process without
+    others, since it forks. Signals that reach this process are passed on, save those that it ignores.
+    Raises HostError when the kernel forbids what is needed and RunError when the program cannot be started.
     """
     overlay.check(root.lowers)
     os.mkfifo(f"{folder}/pid", 0o600)
@@ -156,7 +156,8 @@ def _attend(keeper: int, reader: int, watched: Sequence[signal.Signals], apart: 
     early = 0
     while True:
         # Until the program has started, its report is looked for as often as that; later only signals, and
-        # once a second the keeper: another thread of ours may have taken the signal of its end.
+        # once a second the keeper: who uses the API may have threads, which do not block SIGCHLD, and one of
+        # them may have taken, and so lost, the signal of its end.
         information = signal.sigtimedwait(watched, 1 if report.started else 0.005)
         if not report.started:
             report.read()

@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from wardian.errors import EngineError, ImageError
@@ -176,25 +177,30 @@ def _client(address: str, tls: _Tls | None, stack: contextlib.ExitStack) -> tupl
 
 
 def _tls(environment: Mapping[str, str]) -> _Tls | None:
-    """As Docker's own command: $DOCKER_TLS_VERIFY, with the files in $DOCKER_CERT_PATH or its own folder."""
-    folder, verified = environment.get("DOCKER_CERT_PATH"), bool(environment.get("DOCKER_TLS_VERIFY"))
-    if not folder and not verified:
+    """As Docker's own command: $DOCKER_TLS_VERIFY, with the files in $DOCKER_CERT_PATH or its own folder.
+
+    To verify, the authority's certificate has to be there; the client's own pair may be missing.
+    """
+    given, verified = environment.get("DOCKER_CERT_PATH"), bool(environment.get("DOCKER_TLS_VERIFY"))
+    if not given and not verified:
         return None
-    folder = folder or str(configuration_folder(environment))
-    pair = (f"{folder}/cert.pem", f"{folder}/key.pem")
-    return {"client_cert": pair, "ca_cert": f"{folder}/ca.pem", "verify": verified}
+    folder = Path(given) if given else configuration_folder(environment)
+    return {**_certificates(folder, verified=verified), "ca_cert": str(folder / "ca.pem")}
 
 
 def _context_tls(context: Context) -> _Tls | None:
     """Of the files each may be missing; without any, and with nothing said of them, there is no TLS."""
-    ca, *pair = (context.certificates / name for name in ("ca.pem", "cert.pem", "key.pem"))
-    whole = all(path.is_file() for path in pair)
-    if context.verified and not whole and not ca.is_file():
-        return None
+    found = _certificates(context.certificates, verified=context.verified)
+    return None if context.verified and not (found["client_cert"] or found["ca_cert"]) else found
+
+
+def _certificates(folder: Path, *, verified: bool) -> _Tls:
+    """The files that are in a folder, by the names that Docker gives them."""
+    ca, *pair = (folder / name for name in ("ca.pem", "cert.pem", "key.pem"))
     return {
-        "client_cert": tuple(map(str, pair)) if whole else None,
+        "client_cert": tuple(map(str, pair)) if all(path.is_file() for path in pair) else None,
         "ca_cert": str(ca) if ca.is_file() else None,
-        "verify": context.verified,
+        "verify": verified,
     }
 
 

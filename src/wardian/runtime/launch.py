@@ -187,14 +187,15 @@ def _kept_layers(kept: str, record: Record) -> list[str]:
 def _read_layers(path: str) -> list[str]:
     with open(path, "rb") as file:
         text = file.read()
-    try:
-        return [os.fspath(layer) for layer in json.loads(text)]
-    except (ValueError, TypeError) as error:
-        kept = os.path.dirname(path)
-        raise RunError(
-            f"the kept root {os.path.basename(kept)!r} is damaged: {path} does not say what it stands on",
-            hint=f"keep another name; what was written to it is in {kept}/upper",
-        ) from error
+    with contextlib.suppress(ValueError):
+        layers = json.loads(text)
+        if isinstance(layers, list) and all(isinstance(layer, str) for layer in layers):
+            return layers
+    kept = os.path.dirname(path)
+    raise RunError(
+        f"the kept root {os.path.basename(kept)!r} is damaged: {path} does not say what it stands on",
+        hint=f"keep another name; what was written to it is in {kept}/upper",
+    )
 
 
 def configure(record: Record, command: Command, outside: Mapping[str, str]) -> dict[str, Any]:

@@ -128,7 +128,8 @@ def main(folder: str) -> int:
 def _refuse(folder: str, error: WardianError) -> int:
     # A name is changed where no room may be left for a file.
     os.rename(f"{folder}/{_REQUEST}", f"{folder}/{_REFUSED}")
-    sys.stdout.write(f"{error.message}\0{error.hint or ''}")
+    # Of names that are no UTF-8 it holds surrogates.
+    sys.stdout.buffer.write(f"{error.message}\0{error.hint or ''}".encode(errors="backslashreplace"))
     return error.exit_status
 
 

@@ -46,7 +46,8 @@ def watching() -> Iterator[tuple[Sequence[signal.Signals], Mask]]:
 def is_shielded() -> bool:
     """Whether a signal of the terminal's is ignored: for `nohup`, or in the background of a script.
 
-    The terminal sends it to the container as well, and the runtime sets every action back.
+    The terminal sends it to the container as well, and the runtime sets every action back: such a container
+    gets a session of its own. There it has no controlling terminal, and Ctrl-Z does not stop the program.
     """
     return any(number not in _forwarded() for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT))
 
