@@ -48,5 +48,6 @@ def test_an_apt_that_is_killed_is_no_conflict(end):
 
 def test_a_conflict_is_one(end):
     with pytest.raises(ResolveError, match="write-error Depends absent"):
-        end('echo "E: Unable to satisfy dependencies. Reached two conflicting assignments:\n'
+        end('echo "W: no lock - open (30: Read-only file system)" >&2\n'
+            'echo "E: Unable to satisfy dependencies. Reached two conflicting assignments:\n'
             '   1. write-error Depends absent (>= 1:2.0)" >&2; exit 100')  # fmt: skip

@@ -1,11 +1,14 @@
 """What a stage takes over from the stages below it: triggers and diversions.
 
-dpkg itself runs in main_job only: here stands in its place what notes what it would be given.
+dpkg itself runs in main_job only: here stands in its place what notes what it would be given. What is
+diverted is moved, in an overlay of the stages.
 """
 
 from __future__ import annotations
 
 import os
+import stat
+import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +17,7 @@ import pytest
 
 from wardian.ecosystems.debian import configure, diversions
 from wardian.ecosystems.debian.configure import EMPTY, State
+from wardian.errors import BuildError
 
 from . import stages
 from .stages import TIME, Unpack, entries, folder, link, member, package, unpacker
@@ -21,7 +25,18 @@ from .stages import TIME, Unpack, entries, folder, link, member, package, unpack
 pytestmark = pytest.mark.namespaces
 
 BELOW = replace(EMPTY, status="Package: lower\nStatus: install ok installed\n")
-Configure = Callable[..., State]
+Run = Callable[..., tuple[State, Mapping[str, str]]]
+
+# The commands are the host's, so that nothing of a stage's /usr is seen.
+_SET_UP = """
+set -e
+mount -t overlay overlay -o "lowerdir=$LOWER,upperdir=$UPPER,workdir=$WORK,userxattr" "$ROOT"
+mount --rbind /usr "$ROOT/usr"
+mkdir -p "$ROOT/run/wardian/in" "$ROOT/run/wardian/out"
+mount --rbind "$GIVEN" "$ROOT/run/wardian/in"
+umask 022
+exec chroot "$ROOT" /bin/sh -euc "$SCRIPT"
+"""
 
 
 @pytest.fixture
@@ -30,11 +45,11 @@ def unpack(tmp_path: Path) -> Unpack:
 
 
 class Noted:
-    """A sandbox that keeps what goes in, and leaves `diverted` as dpkg's diversions."""
+    """A sandbox that keeps what goes in, moves what is diverted, leaves `diverted` as dpkg's diversions."""
 
-    def __init__(self, diverted: str) -> None:
+    def __init__(self, folder: Path, roots: list[Path], diverted: str) -> None:
         self.given: dict[str, str] = {}
-        self._diverted = diverted
+        self._folder, self._roots, self._diverted = folder, roots, diverted
 
     def run(
         self,
@@ -47,21 +62,45 @@ class Noted:
         places = {inside: place for place, inside, _ in mounts}
         given = places["/run/wardian/in"]
         self.given = {
-            str(path.relative_to(given)): path.read_text() for path in given.rglob("*") if path.is_file()
+            str(path.relative_to(given)): path.read_text(errors="surrogateescape")
+            for path in given.rglob("*")
+            if path.is_file()
         }
         (places["/run/wardian/out"] / "status").write_text(self.given["dpkg/status"])
         (places["/run/wardian/out"] / "diversions").write_text(self._diverted)
-        return 0, ""
+        assert diversions.SCRIPT in arguments[-1]
+        return self._divert(given) if self.given["diverted"] else (0, "")
+
+    def _divert(self, given: Path) -> tuple[int, str]:
+        *lowers, upper = self._roots
+        for name in ("work", "root"):
+            (self._folder / name).mkdir()
+        values = {
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+            "LOWER": ":".join(map(str, reversed(lowers))),
+            "UPPER": str(upper),
+            "WORK": str(self._folder / "work"),
+            "ROOT": str(self._folder / "root"),
+            "GIVEN": str(given),
+            "SCRIPT": diversions.SCRIPT,
+        }
+        done = subprocess.run(
+            ["unshare", "-Urm", "sh", "-c", _SET_UP],
+            env=values, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+        )  # fmt: skip
+        return done.returncode, done.stdout
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Callable[..., tuple[State, Mapping[str, str]]]:
+def run(tmp_path: Path) -> Run:
     """Configure an unpacked stage; returns its state, and the files that went in."""
 
     def make(stage: stages.Stage, below: State = BELOW, diverted: str = "") -> tuple[State, dict[str, str]]:
-        exchange = tmp_path / f"exchange-{len(list(tmp_path.iterdir()))}"
-        exchange.mkdir()
-        sandbox = Noted(diverted)
+        place = tmp_path / f"configured-{len(list(tmp_path.iterdir()))}"
+        exchange = place / "exchange"
+        exchange.mkdir(parents=True)
+        roots = [*(path / "root" for path in stage.below), stage.root]
+        sandbox = Noted(place, roots, diverted)
         state = configure.configure(
             sandbox,
             exchange,
@@ -71,10 +110,10 @@ def run(tmp_path: Path) -> Callable[..., tuple[State, Mapping[str, str]]]:
                 deferred=stage.unpacked.deferred,
                 lists=stage.unpacked.lists,
                 interests=stage.unpacked.interests,
-                roots=[*(path / "root" for path in stage.below), stage.root],
+                roots=roots,
                 architecture="amd64",
                 docs=False,
-                owners=exchange / "owners",
+                owners=place / "owners",
             ),
         )
         return state, sandbox.given
@@ -82,9 +121,7 @@ def run(tmp_path: Path) -> Callable[..., tuple[State, Mapping[str, str]]]:
     return make
 
 
-def test_files_activate_the_triggers_of_stages_below(
-    unpack: Unpack, run: Callable[..., tuple[State, Mapping[str, str]]]
-) -> None:
+def test_files_activate_the_triggers_of_stages_below(unpack: Unpack, run: Run) -> None:
     names = ("/usr/share/first", "/usr/share/second", "/usr/share/untouched", "/usr/share/third")
     below = replace(BELOW, triggers={name: ["lower/noawait"] for name in names})
     shells = member("./usr/share/second/shell", b"")
@@ -101,9 +138,7 @@ def test_files_activate_the_triggers_of_stages_below(
     assert state.triggers == below.triggers
 
 
-def test_the_triggers_of_packages_left_to_dpkg_are_known_to_the_next_stage(
-    unpack: Unpack, run: Callable[..., tuple[State, Mapping[str, str]]]
-) -> None:
+def test_the_triggers_of_packages_left_to_dpkg_are_known_to_the_next_stage(unpack: Unpack, run: Run) -> None:
     base = unpack(package("zero"))
     left = unpack(
         package(
@@ -122,58 +157,121 @@ def test_the_triggers_of_packages_left_to_dpkg_are_known_to_the_next_stage(
     assert given["dpkg/triggers/named"] == "one\n"
 
 
-DIVERTED = "/usr/bin/tool\n/usr/bin/tool.real\nlower\n/etc/conf\n/etc/other/conf.real\nlower\n"
+DIVERTED = (
+    "/srv/tool\n/srv/link/tool.real\nlower\n/etc/conf\n/etc/other/conf.real\nlower\n"
+    "/srv/left\n/srv/new/deep/left.real\nlower\n/srv/nobodys\n/srv/new/nobodys\nlower\n"
+)
 
 
-def test_files_that_stages_below_divert_land_where_dpkg_would_put_them(
-    unpack: Unpack, run: Callable[..., tuple[State, Mapping[str, str]]]
-) -> None:
-    base = unpack(package("zero", folder("./usr"), folder("./usr/bin"), member("./usr/bin/tool", b"instead")))
+def test_files_that_stages_below_divert_land_where_dpkg_would_put_them(unpack: Unpack, run: Run) -> None:
+    base = unpack(
+        package(
+            "zero",
+            folder("./srv/real", 0o750, uid=3),
+            link("./srv/link", "real"),
+            member("./srv/tool", b"instead"),
+            member("./srv/left", b"instead"),
+            folder("./etc/other", 0o711),
+            member("./etc/conf", b"of zero"),
+        )
+    )
     base.record()
     below, _ = run(base, diverted=DIVERTED)
-    assert below.diversions == {"/usr/bin/tool": "/usr/bin/tool.real", "/etc/conf": "/etc/other/conf.real"}
+    assert below.diversions["/srv/tool"] == "/srv/link/tool.real"
+    left = package("two", member("./srv/left", b"left"), preinst="#!/bin/sh\ndpkg-divert --add /etc/x\n")
     stage = unpack(
-        package("one", member("./usr/bin/tool", b"real", mode=0o755), member("./etc/conf", b"setting")),
+        package("one", member("./srv/tool", b"real", mode=0o755), member("./etc/conf", b"setting")),
+        left,
         below=[base],
     )
     (stage.root / "etc/conf").rename(stage.root / "etc/conf.dpkg-new")  # as it is for a configuration file
     state, given = run(stage, below, diverted=DIVERTED)
-    assert given["diverted"] == "/etc/conf\n/usr/bin/tool\n"
-    assert (stage.root / "usr/bin/tool.real").read_bytes() == b"real"
-    assert (stage.root / "etc/other/conf.real.dpkg-new").read_bytes() == b"setting"
-    assert not (stage.root / "usr/bin/tool").exists()
-    assert not (stage.root / "etc/conf.dpkg-new").exists()
+    assert given["diverted"].split("\n")[::2] == ["/etc/conf", "/srv/left", "/srv/tool", ""]
     assert state.diversions == below.diversions
-
-    # What configuring does with them: it has the stage hold what stands in their place.
-    (stage.root / "usr/bin/tool").write_bytes(b"instead")
+    held = {
+        str(path.relative_to(stage.root)): path.read_bytes()
+        for name in ("srv", "etc")
+        for path in (stage.root / name).rglob("*")
+        if path.is_file()
+    }
+    assert held == {
+        "srv/tool": b"instead",  # what stands in their place is the stage's too
+        "srv/left": b"instead",  # its package is dpkg's to unpack
+        "srv/real/tool.real": b"real",
+        "etc/conf": b"of zero",
+        "etc/other/conf.real.dpkg-new": b"setting",
+    }
+    assert not (stage.root / "srv/link").is_symlink()
     (stage.root / "etc/other/conf.real.dpkg-new").rename(stage.root / "etc/other/conf.real")
     found = stage.changes()
-    assert (found["usr/bin/tool"].kind, found["usr/bin/tool"].size) == ("file", len(b"instead"))
-    assert (found["usr/bin/tool.real"].kind, found["usr/bin/tool.real"].mode) == ("file", 0o755)
-    held = entries(stage.record())["usr/bin/tool"]
-    assert (held.mtime, held.size) == (TIME, len(b"real"))
+    assert found.keys().isdisjoint({"srv/real", "etc/other"})  # which are as they are below
+    assert (found["srv/tool"].kind, found["srv/tool"].size) == ("file", len(b"instead"))
+    assert (found["srv/real/tool.real"].kind, found["srv/real/tool.real"].mode) == ("file", 0o755)
+    known = entries(stage.record())["srv/tool"]
+    assert (known.mtime, known.size) == (TIME, len(b"real"))
+
+
+@pytest.mark.parametrize("target", ["/srv/new/deep/tool", "/srv/n\udcffw \\t/ tool ", "/srv/" + "n" * 255])
+def test_folders_of_diverted_files_are_made(unpack: Unpack, run: Run, target: str) -> None:
+    stage = unpack(package("one", member("./srv/tool", b"real")), below=[unpack(package("zero"))])
+    run(stage, replace(BELOW, diversions={"/srv/tool": target}))
+    assert (stage.root / target[1:]).read_bytes() == b"real"
+    assert not (stage.root / "srv/tool").exists()
+    assert stat.S_IMODE((stage.root / target[1:]).parent.stat().st_mode) == 0o755
+
+
+@pytest.mark.parametrize("target", ["/srv/file/tool", "/srv/folder"])
+def test_a_file_that_cannot_be_diverted_fails_the_build(unpack: Unpack, run: Run, target: str) -> None:
+    base = unpack(package("zero", member("./srv/file", b"x"), folder("./srv/folder")))
+    stage = unpack(package("one", member("./srv/tool", b"real")), below=[base])
+    with pytest.raises(BuildError, match="configuring Debian packages failed"):
+        run(stage, replace(BELOW, diversions={"/srv/tool": target}))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "/",
+        "relative",
+        "//d",
+        "/../b",
+        "/a/../b",
+        "/a/./b",
+        "/nul\0",
+        f"/{'é' * 128}",
+        "/n" * 2048,
+        "/n" * 9999,
+    ],
+)
+def test_what_can_be_no_path_is_not_diverted(path: str) -> None:
+    assert diversions.parse(f"{path}\n/target\nx\n/source\n{path}\nx\n/a\n/b\nx\n/last\n") == {"/a": "/b"}
 
 
 def test_no_diversion_leads_out_of_the_root(tmp_path: Path, unpack: Unpack) -> None:
-    assert diversions.parse("/a\n/../b\nx\n/a/../b\n/c\nx\nrelative\n/c\nx\n//d\n/e\nx\n/last\n") == {}
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside/file").write_text("mine")
+    long = f"/{'n' * 250}"
     stage = unpack(
         package(
             "one",
             link("./usr/link", str(tmp_path / "outside")),
-            member("./usr/bin/tool", b"x"),
             folder("./usr/bin/folder"),
         )
     )
-    pairs = {
-        "/usr/bin/folder": "/usr/bin/other",
-        "/usr/bin/tool": "/usr/link/tool",
-        "/usr/link/file": "/usr/bin/file",
-    }
-    diversions.divert(
-        stage.root, pairs, unpacked=stage.unpacked.unpacked, lists={"x.list": b"/usr/link/file\n"}
-    )
+    (one,) = stage.unpacked.unpacked
+    one = replace(one, paths=(*one.paths, "/usr/link/file", long))
+    (stage.root / long[1:]).touch()
+
+    def divert(path: str) -> bytes:
+        return diversions.divert(stage.root, {path: "/usr/new"}, unpacked=[one], lists={})
+
+    assert divert("/usr/bin/folder") == b"/usr/bin/folder\n/usr/new\n"
+    assert os.listdir(stage.root / "usr/bin") == ["folder"]
+    for path, why in (("/usr/link/file", "Too many levels of symbolic links"), (long, "File name too long")):
+        with pytest.raises(BuildError) as caught:
+            divert(path)
+        assert caught.value.message == (
+            f"cannot divert {path}, as a package of a stage below wants it: {why}"
+        )
     assert os.listdir(tmp_path / "outside") == ["file"]
-    assert sorted(os.listdir(stage.root / "usr/bin")) == ["folder", "tool"]

@@ -82,6 +82,21 @@ def test_every_name_is_found(names, tmp_path_factory):
         )
 
 
+def test_a_table_that_lost_its_end_is_made_again(write, tmp_path):
+    names = write(TEXT).names()
+    table = tmp_path / "Packages.names"
+    whole = table.read_bytes()
+    for size in range(len(whole)):
+        table.write_bytes(whole[:size])
+        assert PackagesFile(tmp_path / "Packages").names() == names
+        assert table.read_bytes() == whole
+
+
+def test_the_table_of_a_list_that_lost_its_end_is_made_again(write):
+    assert write(TEXT[: TEXT.rindex("Package: a\n")]).names() == ["a", "a+b", "zsh"]
+    assert write(TEXT).names() == ["a", "a", "a+b", "zsh"]
+
+
 def test_near_names():
     known = {"graphviz", "graphviz-dev", "libgraphviz-perl", "python3", "git", "gis"}
     assert near.find("grapviz", known) == ("graphviz",)

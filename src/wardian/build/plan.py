@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wardian.ecosystems.debian.model import DebianPackage
-from wardian.ecosystems.python import bytecode as compiled
 from wardian.ecosystems.python import program
+from wardian.ecosystems.python.bytecode import VERSION as _BYTECODE
 from wardian.ecosystems.python.model import Interpreter, PythonPackage
 from wardian.image.platform import Platform
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from wardian.lock.model import PlatformLock
 
 # Counted up when a change of wardian changes the bytes that the same packages give.
-_RECIPE = {"debian": 9, "interpreter": 1, "python": 2, "workbench": 1, "bytecode": 1, "slim": 3}
+_RECIPE = {"debian": 10, "interpreter": 1, "python": 2, "workbench": 1, "bytecode": 1, "slim": 4}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +180,7 @@ def _bytecode_layer(environment: PythonLayer, library: str) -> BytecodeLayer:
     return BytecodeLayer(
         name="bytecode",
         # The environment's key tells the Python and its standard library.
-        key=_key("bytecode", compiled.VERSION, environment.key),
+        key=_key("bytecode", _BYTECODE, environment.key),
         below=(*environment.below, environment.key),
         interpreter=environment.interpreter,
         packages=environment.packages,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _NOWHERE = "/archives"
 _URI = re.compile(r"'[^']+' (\S+) \d+.*")
 # What apt says where disk or memory fail, and errno's as it writes them: `- write (28: No space left …)`.
-# Of packages that do not fit together it says nothing like it.
+# A conflict is told in lines below that of its error, which may hold any name.
 _HOST = re.compile(r"\bwrite error\b|\bIO Error\b|could not be parsed or opened|- \w+ \(\d+: ", re.IGNORECASE)
 # `--print-uris` rather than `--simulate`: that takes 2.5 s for 180 packages, this 0.5 s.
 _CONFIGURATION = """\
@@ -98,7 +98,7 @@ def _check_host(status: int, said: str) -> None:
             f"apt-get was killed by signal {-status}",
             hint="see whether the machine has enough memory, and try again",
         )
-    failed = next((line for line in said.splitlines() if _HOST.search(line)), None)
+    failed = next((line for line in said.splitlines() if line.startswith("E:") and _HOST.search(line)), None)
     if failed:
         raise HostError(
             f"apt-get failed: {failed.removeprefix('E: ')}",

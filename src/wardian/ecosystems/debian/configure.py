@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from wardian.ecosystems.debian import diversions, paths
+from wardian.ecosystems.debian.covers import RUN_ONCE, covers
 from wardian.ecosystems.debian.database import Triggers, Unpacked, join_status
 from wardian.errors import BuildError
 
@@ -75,24 +76,15 @@ _ENVIRONMENT = {
     "PYTHONDONTWRITEBYTECODE": "1",
 }
 
-# Byte-compiling the standard library takes 1.2 s of a first build and makes files that depend on the
-# clock; runs keep their byte code elsewhere. fc-cache sleeps for 2 s, so that its files are newer than
-# their folders, and without them listing fonts takes 13 ms. So these are covered while packages are
-# configured, and Python's own compiler with them.
-_COVERED = ("usr/bin/py3compile", "usr/bin/fc-cache")
-
 _BEGIN = """set -eu
 cd /
 cp -r --no-preserve=mode /run/wardian/in/dpkg/. /var/lib/dpkg/
 mkdir -p /etc/dpkg/dpkg.cfg.d
 cp --no-preserve=mode /run/wardian/in/filters /etc/dpkg/dpkg.cfg.d/wardian
-# A stage's record is of its own files: what stands in place of a diverted one must be among them.
-while read -r file; do
-  if [ -e "$file" ] || [ -h "$file" ]; then touch -h -r "$file" "$file"; fi
-done < /run/wardian/in/diverted
 printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d
 chmod 755 /usr/sbin/policy-rc.d
-for name in $(cat /run/wardian/in/preinst); do
+"""
+_PREPARE = """for name in $(cat /run/wardian/in/preinst); do
   package=${name%%:*}
   echo "Preparing $name ..."
   DPKG_MAINTSCRIPT_PACKAGE=$package DPKG_MAINTSCRIPT_NAME=preinst DPKG_MAINTSCRIPT_PACKAGE_REFCOUNT=1 \\
@@ -109,11 +101,6 @@ done
 cp -r --no-preserve=mode /run/wardian/in/lists/. /var/lib/dpkg/info/
 dpkg --force-unsafe-io --force-confnew --configure -a
 dpkg --triggers-only -a
-"""
-# ca-certificates collects the certificates when it is configured and again for its own trigger, 0.7 s
-# each, on the way that everything else waits for. In the base it is covered, and run once at the end.
-_ONCE = "usr/sbin/update-ca-certificates"
-_RUN_ONCE = """if [ -e /run/wardian/once ]; then sh /run/wardian/once; fi
 """
 _USER = """echo 'user:x:1000:1000:user:/home/user:/bin/bash' >> /etc/passwd
 echo 'user:x:1000:' >> /etc/group
@@ -195,27 +182,15 @@ def configure(sandbox: Sandbox, exchange: Path, stage: Stage) -> State:
     """
     base = not stage.below.status
     triggers = Triggers({name: set(packages) for name, packages in stage.below.triggers.items()})
-    prepared = _prepare(exchange, stage, triggers)
-    (exchange / "in/deferred").mkdir()
-    for path in stage.deferred:
-        (exchange / "in/deferred" / f"{path.name}.deb").hardlink_to(path)
-    (exchange / "in/lists").mkdir()
-    for name, data in stage.lists.items():
-        (exchange / "in/lists" / name).write_bytes(data)
-    (exchange / "in/preinst").write_text("".join(f"{name}\n" for name in prepared))
-    diverted = diversions.divert(
-        stage.roots[-1], stage.below.diversions, unpacked=stage.unpacked, lists=stage.lists
-    )
-    (exchange / "in/diverted").write_text("".join(f"{name}\n" for name in diverted))
-    script = _BEGIN + (_CONFIGURE_BASE if base else "") + _CONFIGURE
-    script += (_RUN_ONCE + _USER + _SOURCES if base else "") + _TIDY
+    _prepare(exchange, stage, triggers)
+    script = _BEGIN + diversions.SCRIPT + _PREPARE + (_CONFIGURE_BASE if base else "") + _CONFIGURE
+    script += (RUN_ONCE + _USER + _SOURCES if base else "") + _TIDY
     status, output = sandbox.run(
         ["/bin/sh", "-c", script],
         mounts=[
             (exchange / "in", f"{EXCHANGE}/in", True),
             (exchange / "out", f"{EXCHANGE}/out", False),
-            *_covers(exchange, stage.roots),
-            *(_once(exchange, stage.roots[-1]) if base else ()),
+            *covers(exchange, stage.roots, base=base),
         ],
         environment=_ENVIRONMENT,
         owners=stage.owners,
@@ -231,18 +206,36 @@ def configure(sandbox: Sandbox, exchange: Path, stage: Stage) -> State:
     return State(
         status=_read_plain(exchange / "out/status").decode(),
         triggers={name: sorted(packages) for name, packages in sorted(triggers.interests.items())},
-        diversions=diversions.parse(_read_plain(exchange / "out/diversions").decode(errors="replace")),
+        diversions=diversions.parse(
+            _read_plain(exchange / "out/diversions").decode(errors="surrogateescape")
+        ),
     )
 
 
-def _prepare(exchange: Path, stage: Stage, triggers: Triggers) -> list[str]:
-    """Fill the exchange folder; returns the packages that have a preinst, in name order."""
+def _prepare(exchange: Path, stage: Stage, triggers: Triggers) -> None:
+    """Fill the exchange folder, and set aside what is diverted."""
+    given = exchange / "in"
+    for folder in (given / "dpkg", given / "deferred", given / "lists", exchange / "out"):
+        folder.mkdir(parents=True)
+    _write_database(given / "dpkg", stage, triggers)
+    for path in stage.deferred:
+        (given / "deferred" / f"{path.name}.deb").hardlink_to(path)
+    for name, data in stage.lists.items():
+        (given / "lists" / name).write_bytes(data)
+    prepared = sorted(package.name for package in stage.unpacked if package.preinst)
+    (given / "preinst").write_text("".join(f"{name}\n" for name in prepared))
+    (given / "filters").write_text(paths.dpkg_configuration(docs=stage.docs))
+    (given / "architecture").write_text(f"{stage.architecture}\n")
+    (given / "diverted").write_bytes(
+        diversions.divert(stage.roots[-1], stage.below.diversions, unpacked=stage.unpacked, lists=stage.lists)
+    )
+
+
+def _write_database(dpkg: Path, stage: Stage, triggers: Triggers) -> None:
+    """What replaces files of dpkg's database, and the triggers that the stage's packages activate."""
     below = stage.below
-    dpkg = exchange / "in/dpkg"
-    (dpkg / "triggers").mkdir(parents=True)
-    for folder in ("updates", "info", "parts"):
+    for folder in ("triggers", "updates", "info", "parts"):
         (dpkg / folder).mkdir()
-    (exchange / "out").mkdir()
     (dpkg / "status").write_text(join_status(below.status, [package.stanza for package in stage.unpacked]))
     if not below.status:
         (dpkg / "available").touch()
@@ -259,29 +252,6 @@ def _prepare(exchange: Path, stage: Stage, triggers: Triggers) -> list[str]:
     # In the base every package is configured anyway, and does then what its triggers would have it do.
     if below.status:
         (dpkg / "triggers/Unincorp").write_text(triggers.unincorporated(activated))
-    (exchange / "in/filters").write_text(paths.dpkg_configuration(docs=stage.docs))
-    (exchange / "in/architecture").write_text(f"{stage.architecture}\n")
-    return sorted(package.name for package in stage.unpacked if package.preinst)
-
-
-def _covers(exchange: Path, roots: Sequence[Path]) -> list[tuple[Path, str, bool]]:
-    """Mounts that cover what only costs time, where the packages that hold it are there."""
-    empty, nothing = exchange / "empty.py", exchange / "nothing"
-    empty.touch()
-    nothing.write_text("#!/bin/sh\n")
-    nothing.chmod(0o755)
-    found = ((root, path) for root in roots for path in root.glob("usr/lib/python3.*/py_compile.py"))
-    compilers = [f"/{path.relative_to(root)}" for root, path in found]
-    tools = [f"/{tool}" for tool in _COVERED for root in roots if (root / tool).exists()]
-    return [*((empty, path, True) for path in compilers), *((nothing, path, True) for path in tools)]
-
-
-def _once(exchange: Path, root: Path) -> list[tuple[Path, str, bool]]:
-    """Mounts that cover what is to be run once, and show it at another place."""
-    tool = root / _ONCE
-    if not tool.exists() or not stat.S_ISREG(tool.lstat().st_mode):
-        return []
-    return [(tool, f"{EXCHANGE}/once", True), (exchange / "nothing", f"/{_ONCE}", True)]
 
 
 def _read_plain(path: Path) -> bytes:

@@ -1,7 +1,7 @@
 """One Packages file: finding stanzas in it without parsing it (Debian policy, chapter 5).
 
 The file of a main suite has 56 MB and 69,000 stanzas. It is mapped, never read whole, and a table of
-names and offsets, made once in 0.1 s, is kept beside it.
+names and offsets, made once in 0.1 s, is kept beside it. The table's last line is the file's size.
 """
 
 from __future__ import annotations
@@ -91,12 +91,14 @@ def _map(path: Path) -> mmap.mmap | bytes:
 
 def _load_table(path: Path, text: mmap.mmap | bytes) -> bytes:
     beside = path.with_name(f"{path.name}.names")
+    # A loss of power leaves it empty or cut off, or made of a list that was.
+    end = b"\t%d\n" % len(text)
     with contextlib.suppress(FileNotFoundError):
         table = beside.read_bytes()
-        if table.endswith(b"\n") or not text:  # a loss of power leaves it empty, or cut off
-            return table
+        if table.endswith(end):
+            return table[: -len(end)]
     table = _make_table(text)
-    write_atomic(beside, table, durable=True)
+    write_atomic(beside, table + end, durable=True)
     return table
 
 
