@@ -101,7 +101,7 @@ def test_documentation_makes_other_debian_layers() -> None:
 
 def test_what_writes_into_layers_is_in_their_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     before = plan(lock((WHEEL,), ()), bytecode=True).layers
-    monkeypatch.setattr(bytecode, "VERSION", bytecode.VERSION + 1)
+    monkeypatch.setattr("wardian.build.plan._BYTECODE", bytecode.VERSION + 1)
     after = plan(lock((WHEEL,), ()), bytecode=True).layers
     assert [old.key == new.key for old, new in zip(before, after, strict=True)] == [True, True, True, False]
     monkeypatch.setattr(program, "VERSION", "other")

@@ -27,7 +27,10 @@ BIG = "x" * 5000
 
 
 class Importing:
-    """Stands in for the sandbox and its Python: `needs` tells which paths each module cannot do without."""
+    """Stands in for the sandbox and its Python: `needs` tells which paths each module cannot do without.
+
+    Where one begins with `?`, the error does not name it.
+    """
 
     def __init__(self, folder: Path, needs: Mapping[str, tuple[str, ...]]) -> None:
         self.folder, self.needs, self.runs = folder, needs, 0
@@ -42,9 +45,16 @@ class Importing:
         lines = []
         for package, modules in jobs["packages"]:
             for module in modules:
-                lost = [path for path in self.needs.get(module, ()) if path in ("*", *jobs["removed"])]
+                needs = self.needs.get(module, ())
+                lost = [path for path in needs if path.removeprefix("?") in ("*", *jobs["removed"])]
                 error = f"FileNotFoundError: {lost[0]}" if lost else ""
-                lines.append({"package": package, "module": module, "error": error, "files": []})
+                if lost and lost[0].startswith("?"):
+                    error = "OSError: something is missing"
+                told = {"package": package, "module": module, "error": error, "files": []}
+                if lost and lost[0].endswith("/__init__.py"):
+                    missing = lost[0].split("/")[-2]
+                    told |= {"error": f"ModuleNotFoundError: No module named {missing!r}", "missing": missing}
+                lines.append(told)
             lines.append({"package": package, "used": [package]})
         (folder / "results").write_text("".join(json.dumps(line) + "\n" for line in lines))
         return 0, ""
@@ -150,9 +160,9 @@ def test_what_never_imported_is_no_reason(tmp_path: Path) -> None:
 
 
 def test_all_that_goes_is_tried(tmp_path: Path) -> None:
-    path = "usr/lib/python3.13/test/support/__init__.py"
+    path = "usr/lib/python3.13/test/__init__.py"
     debian = (Entry(path=path, kind="file", size=10), Entry(path="usr/bin/x", kind="file", size=1))
-    tree = make(tmp_path, {"alpha": {"alpha.py": ""}}, debian)
+    tree = make(tmp_path, {"alpha": FILES}, debian)
     own = "opt/python/lib/python3.12/test/a.py"
     code = "opt/python/lib/python3.12/test/__pycache__/a.cpython-312.pyc"
     tree = replace(
@@ -162,16 +172,29 @@ def test_all_that_goes_is_tried(tmp_path: Path) -> None:
     )
     report, _, _ = build(tmp_path, tree)
     assert {package.ecosystem: package.freed for package in report.packages} == {
-        "debian": {"tests": 10}, "interpreter": {"tests": 5},
+        "debian": {"tests": 10}, "interpreter": {"tests": 5}, "python": {"tests": 5001},
     }  # fmt: skip
     for needed in (path, own, code):
         folder = tmp_path / needed.replace("/", "-")
         folder.mkdir()
-        report, _, _ = build(folder, tree, {"alpha": (needed,)})
-        assert report.bytes == 0
-        assert {package.ecosystem for package in report.packages if package.restored} == {
-            "debian", "interpreter", "python",
+        report, sandbox, _ = build(folder, tree, {"alpha": (needed,)})
+        # What is named is put back alone.
+        assert {package.ecosystem: bool(package.restored) for package in report.packages} == {
+            "debian": True, "interpreter": True, "python": False,
         }  # fmt: skip
+        assert report.bytes == 5001
+        assert sandbox.runs == 4  # slim, full, once more; and slim again
+
+
+def test_what_is_missed_without_a_name_is_looked_for_everywhere(tmp_path: Path) -> None:
+    header = Entry(path="usr/include/a.h", kind="file", size=10)
+    tree = make(tmp_path, {"alpha": FILES, "beta": {"beta/__init__.py": "", "beta/tests/test_b.py": BIG}})
+    tree = replace(tree, debian={"d" * 64: (header,)})
+    report, _, _ = build(tmp_path, tree, {"alpha": (f"?{header.path}",)})
+    assert {package.name: package.freed for package in report.packages if not package.restored} == {
+        "beta": {"tests": 5000}
+    }
+    assert len(report.packages) == 3
 
 
 def test_byte_code_of_what_goes_goes_too(tmp_path: Path) -> None:

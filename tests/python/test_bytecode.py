@@ -100,7 +100,7 @@ def test_real_packages(real_uv, request_for, host_target, sandbox, tmp_path):
     packages = resolve(real_uv, request_for("numpy", "rich", interpreter=interpreter, target=target))
     prefetch(real_uv, packages, target=target)
     into = real_uv.folder / "made"
-    install(real_uv, packages, interpreter=interpreter, target=target, sandbox=sandbox, into=into)
+    install(real_uv, packages, interpreter=interpreter, target=target, sandbox=sandbox, into=into, below=())
     sandbox.shown.append((into, "/opt/venv", True))
     found = [path for path in sorted(into.rglob("*.py")) if "tests" not in path.parts]
     unit = {f"opt/venv/{path.relative_to(into)}": path.stat().st_size for path in found}

@@ -215,7 +215,7 @@ def test_a_package_that_says_its_file_is_anothers(
     packages = resolve(uv, request_for("alpha", "beta", interpreter=interpreter, target=target))
     snapshot = tmp_path / "store/made"
     into = snapshot / "root/opt/venv"
-    install(uv, packages, interpreter=interpreter, target=target, sandbox=sandbox, into=into)
+    install(uv, packages, interpreter=interpreter, target=target, sandbox=sandbox, into=into, below=())
     (installed,) = into.glob("lib/python3.*/site-packages/alpha.py")
     assert installed.read_text() == "evil"
     found = contents.read(snapshot, names=["alpha", "beta"])
@@ -249,7 +249,7 @@ def test_the_last_by_name_wins_a_path_that_several_ship(
     for number in range(2):
         snapshot = tmp_path / f"store/made/{number}"
         into = snapshot / "root/opt/venv"
-        install(uv, packages, interpreter=interpreter, target=target, sandbox=sandbox, into=into)
+        install(uv, packages, interpreter=interpreter, target=target, sandbox=sandbox, into=into, below=())
         (shared,) = into.glob("lib/python3.*/site-packages/shared.py")
         assert shared.read_text() == "by = 'beta'\n"
         assert records.read(into).conflicting() == ("alpha", "beta")
@@ -271,7 +271,7 @@ def test_pip_runs_out_of_pythons_own_wheel(uv, index, sandbox, request_for, host
     index.add_wheel("alpha", "1.0")
     packages = resolve(uv, request_for("alpha", interpreter=interpreter, target=target))
     into = tmp_path / "store/made/root/opt/venv"
-    install(uv, packages, interpreter=interpreter, target=target, sandbox=sandbox, into=into)
+    install(uv, packages, interpreter=interpreter, target=target, sandbox=sandbox, into=into, below=())
     found = contents.read(tmp_path / "store/made")
     assert {"bin/pip", "bin/pip3"} < set(paths(found.rest))
     for command in (["/opt/venv/bin/pip"], ["/opt/venv/bin/python", "-m", "pip"]):
@@ -289,7 +289,7 @@ def test_a_package_that_is_pip_keeps_its_own(uv, index, sandbox, request_for, ho
     index.add_wheel("pip", "99.0", members={"pip/__init__.py": b"", "pip/__main__.py": b""})
     packages = resolve(uv, request_for("pip", interpreter=interpreter, target=target))
     into = tmp_path / "store/made/root/opt/venv"
-    install(uv, packages, interpreter=interpreter, target=target, sandbox=sandbox, into=into)
+    install(uv, packages, interpreter=interpreter, target=target, sandbox=sandbox, into=into, below=())
     assert not list(into.glob("bin/pip*"))
     assert not list(into.glob("lib/python3.*/site-packages/pip.py"))
 

@@ -129,6 +129,29 @@ def test_uvs_lists_of_all_files_are_one_and_a_default_keeps_its_name(read, home,
     assert found.with_credentials("https://other.test/a.whl", variables) == "https://other.test/a.whl"
 
 
+@pytest.mark.parametrize(
+    ("text", "default", "extra"),
+    [
+        (
+            '[[index]]\nurl = "./local"\ndefault = true\n[[index]]\nurl = "~/more"\n',
+            "{uv}/local",
+            "{home}/more",
+        ),
+        ('[[index]]\nname = "corp"\nurl = "local"\ndefault = true\n', "corp={uv}/local", None),
+        ('index-url = "./local"\nextra-index-url = ["more"]\n', "{uv}/local", "{uv}/more"),
+    ],
+)
+def test_uvs_local_indexes_are_beside_its_configuration(read, home, monkeypatch, text, default, extra):
+    monkeypatch.setenv("HOME", str(home))
+    write(home / ".config/uv/uv.toml", text)
+    places = {"uv": home / ".config/uv", "home": home}
+    for place in places.values():
+        (place / "more").mkdir()
+    found = read()
+    assert found.default == default.format(**places)
+    assert found.extra == ((extra.format(**places),) if extra else ())
+
+
 def test_credentials_of_netrc(tmp_path):
     indexes = Indexes(origin="the test", default="https://in:address@index.test/simple")
     (tmp_path / ".netrc").write_text("machine files.test login me password pass\n")

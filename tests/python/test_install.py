@@ -56,9 +56,10 @@ def build(uv, sandbox, host_target, tmp_path):
     """Install packages into a new folder."""
     interpreter, target = host_target
 
-    def build(packages, name="venv", **options):
+    def build(packages, name="venv", below=(), **options):
         into = tmp_path / "store" / "made" / name
-        install(uv, packages, interpreter=interpreter, target=target, sandbox=sandbox, into=into, **options)
+        root = {"sandbox": sandbox, "below": below}
+        install(uv, packages, interpreter=interpreter, target=target, into=into, **root, **options)
         return into
 
     return build
@@ -116,7 +117,7 @@ def test_sandbox_needs_no_network_after_prefetch_and_sees_no_password(
     asked = len(index.requests)
     interpreter, target = host_target
     into = uv.folder / "made"
-    install(trusted, packages, interpreter=interpreter, target=target, sandbox=sandbox, into=into)
+    install(trusted, packages, interpreter=interpreter, target=target, sandbox=sandbox, into=into, below=())
     assert len(index.requests) == asked
     assert into.exists()
     assert "secret" not in repr(sandbox.seen)
@@ -249,7 +250,7 @@ def test_real_packages_import(real_uv, request_for, host_target, sandbox, tmp_pa
     packages = resolve(real_uv, request_for("numpy", "rich", interpreter=interpreter, target=target))
     prefetch(real_uv, packages, target=target)
     into = real_uv.folder / "made"
-    install(real_uv, packages, interpreter=interpreter, target=target, sandbox=sandbox, into=into)
+    install(real_uv, packages, interpreter=interpreter, target=target, sandbox=sandbox, into=into, below=())
     said = subprocess.run(
         [into / "bin/python", "-B", "-c", "import numpy, rich, sys; print(numpy.zeros(2).sum(), sys.prefix)"],
         capture_output=True, text=True, check=True,

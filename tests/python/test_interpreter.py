@@ -183,7 +183,7 @@ def test_fetches_unpacks_and_installs_into(listing, index, store, archive, sandb
     made = tmp_path / "made"
     sandbox.shown = [(root, "/opt/python", True)]
     target = Target(python=VERSION, platform=Platform.host(), glibc=(2, 36))
-    install(uv, (), interpreter=found, target=target, sandbox=sandbox, into=made)
+    install(uv, (), interpreter=found, target=target, sandbox=sandbox, into=made, below=())
     assert (made / "bin/python3").readlink() == Path("/opt/python/bin/python3")
     assert (made / "pyvenv.cfg").read_text().startswith("home = /opt/python/bin\n")
     asked = len(index.requests)

@@ -5,11 +5,13 @@ from dataclasses import replace
 
 import pytest
 
+from wardian.ecosystems.python import pylock
 from wardian.ecosystems.python.model import PythonPackage
 from wardian.ecosystems.python.pylock import Target
-from wardian.ecosystems.python.resolve import _compile, resolve
+from wardian.ecosystems.python.resolve import _compile, _size, resolve
 from wardian.errors import FetchError, ResolveError, SpecError, VerificationError
 from wardian.image.platform import Platform
+from wardian.system.http import MissingError
 
 from .package_index import sdist, wheel
 
@@ -288,6 +290,18 @@ def test_a_size_is_asked_for_without_the_file(index, request_for, uv, monkeypatc
     monkeypatch.setattr("wardian.system.http._LARGEST_BODY", len(content) - 1)
     (alpha,) = resolve(uv, request_for("alpha"))
     assert alpha.size == len(content)
+
+
+@pytest.mark.parametrize(("status", "count", "kind"), [(404, 1, MissingError), (503, 3, FetchError)])
+def test_a_size_that_cannot_be_learnt(index, uv, status, count, kind):
+    index.status = status
+    file = pylock.File(
+        name="alpha-1.0.tar.gz", address=f"{index.address}/files/x", size=None, sha256="0" * 64
+    )
+    with pytest.raises(kind) as caught:
+        _size(uv, file)
+    assert type(caught.value) is kind
+    assert index.requests == ["/files/x"] * count
 
 
 def test_no_password_in_a_message_or_lock(store, index, environment, request_for, uv):

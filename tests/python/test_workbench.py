@@ -57,8 +57,11 @@ def test_names_the_pin_that_leaves_no_room(uv, request_for):
 @pytest.mark.usefixtures("tools")
 def test_a_workbench_that_no_longer_fits_is_let_go_of(uv, store, request_for, environment):
     """A notebook ran once: that must not keep a project from what it asks for later."""
+    said: list[str] = []
+    progress = Silent()
+    progress.message = said.append
     workshop = Workshop(
-        store=store, environment=environment, progress=Silent(), offline=False, _made={"uv": uv}
+        store=store, environment=environment, progress=progress, offline=False, _made={"uv": uv}
     )
     asked = request_for("alpha")
     locked = resolve(uv, asked)
@@ -73,6 +76,9 @@ def test_a_workbench_that_no_longer_fits_is_let_go_of(uv, store, request_for, en
     made = locks._python(workshop, wish, *more)
     assert {package.name: package.version for package in made.packages} == {"alpha": "1.0", "shared": "1.0"}
     assert made.workbench == ()
+    assert said == [
+        "what runs notebooks does not fit beside the project's packages any more: it is left out of the lock"
+    ]
     with pytest.raises(ResolveError, match="notebooks cannot be run beside"):
         locks._python(workshop, replace(wish, workbench=True), *more)
 

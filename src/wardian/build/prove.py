@@ -6,6 +6,7 @@ A package's outcome is kept with what it used, so that later only what changed i
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _VERSION = 2  # of the records in the cache
 _SITE = "/site-packages/"
+SYSTEM = ""  # stands among names of packages for what lies below them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,8 @@ class Trial:
     def broken(self) -> dict[str, str]:
         """The packages that import no longer, each with the error; and those that had a part in it.
 
-        Raises BuildError and HostError.
+        Where the error names what is left out of `system`, SYSTEM stands in their place. Raises BuildError
+        and HostError.
         """
         modules = {name: proof.modules(entries) for name, entries in self.packages.items()}
         pending = {name: found for name, found in modules.items() if found and not self._is_proved(name)}
@@ -66,7 +69,7 @@ class Trial:
         # What did not import proves nothing, even where it did not before.
         for name in pending.keys() - outcome.failures.keys():
             self._remember(name, {other for top in outcome.used.get(name, ()) for other in tops.get(top, ())})
-        return _guilty(again.failures, tops)
+        return _guilty(again.failures, tops, self.system)
 
     def _import(
         self, modules: Mapping[str, tuple[str, ...]], sandbox: Sandbox, *, removed: bool
@@ -119,15 +122,25 @@ class Trial:
 
 
 def _guilty(
-    failures: Mapping[str, Mapping[str, proof.Failure]], tops: Mapping[str, set[str]]
+    failures: Mapping[str, Mapping[str, proof.Failure]], tops: Mapping[str, set[str]], system: Collection[str]
 ) -> dict[str, str]:
     """Packages that fail, those whose module was missing, and those whose code was on the way to it."""
     found: dict[str, str] = {}
     for name, failed in failures.items():
         for module, failure in failed.items():
+            if _names(failure, system):
+                found.setdefault(SYSTEM, f"import {module}: {failure.error}")
+                continue
             paths = [path.partition(_SITE)[2] for path in failure.files] + [failure.missing.replace(".", "/")]
             names = {path.partition("/")[0] for path in paths if path}
             involved = {other for top in names for end in ("", ".py") for other in tops.get(top + end, ())}
             for other in sorted({name, *involved}):
                 found.setdefault(other, f"import {module}: {failure.error}")
     return found
+
+
+def _names(failure: proof.Failure, removed: Collection[str]) -> bool:
+    """Whether the error names one of these paths, or as a module what lies there."""
+    module = re.escape(failure.missing.replace(".", "/"))
+    way = re.compile(rf"/lib/python3[^/]*/{module}[/.]")
+    return any(path in failure.error or (module and way.search(path)) for path in removed)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from wardian.build import strip, units
 from wardian.build.plan import BytecodeLayer, DebianLayer, InterpreterLayer, PythonLayer, SlimLayer
-from wardian.build.prove import Trial
+from wardian.build.prove import SYSTEM, Trial
 from wardian.build.slim import Slimmed, SlimReport, report
 from wardian.ecosystems.debian import slim as debian_slim
 from wardian.ecosystems.python import slim as python_slim
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 _LIBRARY = re.compile(r".*\.so(\.[\w.]+)?|.*/[^./]+")  # shared libraries, and what may be a program
 _SMALLEST = 4096  # bytes of a file whose symbols are worth looking for
 _ROUNDS = 5
-_SYSTEM = ""  # among the names of restored packages: what lies below Python's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +58,7 @@ class Slimming:
         system = {path for kinds in (*debian.values(), interpreter) for path in kinds}
         code = {entry.path for entry in self.tree.bytecode if source_path(entry.path) in system}
         self._prove(selection, stripped, system | code)
-        made = report(
-            [*self._python(selection, stripped), *self._debian(debian), *self._interpreter(interpreter)]
-        )
+        made = report([*self._python(selection, stripped), *self._below(debian, interpreter)])
         root = self.folder / "snapshot/root"
         self._link(stripped, root)
         made.write(self.folder / "snapshot")
@@ -135,16 +132,16 @@ class Slimming:
             if not broken:
                 return
             fresh = {name: why for name, why in broken.items() if name not in self._restored}
-            if not fresh or turn == _ROUNDS - 2:  # what is missing is somewhere else: below, or anywhere
-                is_last = turn == _ROUNDS - 2 or _SYSTEM in self._restored
-                names = (_SYSTEM, *(self.tree.python if is_last else ()))
+            is_last = turn == _ROUNDS - 2 or (not fresh and SYSTEM in self._restored)
+            if is_last or not fresh:  # what is missing is somewhere else: below, or anywhere
+                names = (SYSTEM, *(self.tree.python if is_last else ()))
                 fresh = dict.fromkeys(names, "; ".join(sorted(set(broken.values()))[:3]))
             self._restored.update({name: why for name, why in fresh.items() if name not in self._restored})
 
     def _trial(
         self, selection: Selection, system: Collection[str], roots: tuple[Path, ...], over: Path
     ) -> Trial:
-        system = () if _SYSTEM in self._restored else sorted(system)
+        system = () if SYSTEM in self._restored else sorted(system)
         dropped = {name: {} if name in self._restored else found for name, found in selection.dropped.items()}
         identities = {
             package.name: package.sha256
@@ -209,18 +206,6 @@ class Slimming:
             found[digest] = {path: kind for path, kind in kinds.items() if path not in linked}
         return found
 
-    def _debian(self, found: Mapping[str, Mapping[str, str]]) -> list[Slimmed]:
-        names = {
-            package.sha256: package.name
-            for layer in self.layer.layers
-            if isinstance(layer, DebianLayer)
-            for package in layer.packages
-        }
-        return [
-            self._below(("debian", digest, names.get(digest, digest)), self.tree.debian[digest], kinds)
-            for digest, kinds in found.items()
-        ]
-
     def _interpreter_kinds(self, compiler: bool) -> dict[str, str]:
         return {
             entry.path: kind
@@ -229,14 +214,25 @@ class Slimming:
             and (kind := python_slim.interpreter_kind(entry.path, compiler=compiler))
         }
 
-    def _interpreter(self, kinds: Mapping[str, str]) -> list[Slimmed]:
-        return [self._below(("interpreter", "", "python"), self.tree.interpreter, kinds)]
-
     def _below(
-        self, who: tuple[str, str, str], entries: tuple[Entry, ...], kinds: Mapping[str, str]
-    ) -> Slimmed:
-        restored = self._restored.get(_SYSTEM, "") if kinds else ""
-        return _slimmed(who, entries, {} if restored else kinds, {}, {}, restored)
+        self, debian: Mapping[str, Mapping[str, str]], interpreter: Mapping[str, str]
+    ) -> list[Slimmed]:
+        names = {
+            package.sha256: package.name
+            for layer in self.layer.layers
+            if isinstance(layer, DebianLayer)
+            for package in layer.packages
+        }
+        parts = [
+            (("debian", digest, names.get(digest, digest)), self.tree.debian[digest], kinds)
+            for digest, kinds in debian.items()
+        ]
+        parts.append((("interpreter", "", "python"), self.tree.interpreter, interpreter))
+        restored = self._restored.get(SYSTEM, "")
+        return [
+            _slimmed(who, entries, {} if restored else kinds, {}, {}, restored if kinds else "")
+            for who, entries, kinds in parts
+        ]
 
 
 def _slimmed(

@@ -100,7 +100,8 @@ class Workshop:
     def prefetch(self, packages: tuple[PythonPackage, ...], target: Target) -> Future[None]:
         """Begin to fetch locked Python packages into uv's cache.
 
-        What is under way or done is not begun again, but for what has failed.
+        What is under way or done is not begun again. What has failed is, by whoever asks next, within the
+        same build too.
         """
         with self._prefetch_guard:
             known = self._prefetched.get(packages)

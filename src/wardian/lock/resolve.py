@@ -171,5 +171,9 @@ def _python(
             except ResolveError:
                 if wish.workbench:
                     raise
-                # It was locked for a notebook that ran once; the next one to run is told of it.
+                # It was locked for a notebook that ran once; the next one to run is told why.
+                workshop.progress.message(
+                    "what runs notebooks does not fit beside the project's packages any more: it is left out "
+                    "of the lock"
+                )
     return PythonLock(interpreter=interpreter, packages=packages, workbench=bench)

@@ -86,17 +86,20 @@ class Fetcher:
 
         Raises MissingError for 404 and 410, FetchError for all else that fails.
         """
-        return self._ask("GET", url, headers or {})
-
-    def head(self, url: str) -> Response:
-        """What `get` would answer, without the body (RFC 9110, section 9.3.2). Raises as `get` does."""
-        return self._ask("HEAD", url, {})
-
-    def _ask(self, method: str, url: str, headers: Mapping[str, str]) -> Response:
-        found = self._attempts.run(lambda: self._ask_once(method, url, headers))
+        found = self._attempts.run(lambda: self._ask_once("GET", url, headers or {}))
         if isinstance(found, Reason):
             raise _error([(url, found)])
         return found
+
+    def head(self, url: str) -> Response:
+        """What `get` would answer, without the body (RFC 9110, section 9.3.2). Raises as `get` does.
+
+        It is tried once: some servers refuse it for good, and `get` remains.
+        """
+        try:
+            return self._ask_once("HEAD", url, {})
+        except FailedError as failed:
+            raise _error([(url, failed.reason)]) from failed
 
     def download(
         self,

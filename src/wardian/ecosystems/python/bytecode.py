@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wardian.ecosystems.python.sandbox import Sandbox
 
 # Counted up when the same sources give other byte code.
-VERSION = 1
+VERSION = 2
 
 # Run by the image's Python with the number of processes. Each takes the next number off the pipe, so that
 # none is left with the big files; whoever takes the last one is done. What does not compile is left out, as

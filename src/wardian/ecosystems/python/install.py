@@ -77,8 +77,8 @@ def install(
     target: Target,
     sandbox: Sandbox,
     into: Path,
+    below: Sequence[str],
     place: str = ENVIRONMENT,
-    below: Sequence[str] = (),
     offline: bool = False,
     progress: Progress | None = None,
 ) -> None:

@@ -67,15 +67,15 @@ def read(environment: Path, names: Collection[str] | None = None) -> Claims:
     """
     found: dict[str, tuple[str, str]] = {}
     shared: dict[str, dict[str, str]] = {}
-    read = [entry for entry in _distributions(environment) if names is None or entry[1] in names]
-    for folder, name in read:
+    chosen = [entry for entry in _distributions(environment) if names is None or entry[1] in names]
+    for folder, name in chosen:
         site = folder.rpartition("/")[0]
         for path, told in _rows(environment / folder / "RECORD", name):
             place = _place(site, path)
             first, digest = found.setdefault(place, (name, told))
             if first != name:
                 shared.setdefault(place, {first: digest})[name] = told
-    for folder, name in read:
+    for folder, name in chosen:
         _check_own(f"{folder}/RECORD", name, found, shared)
     found.pop("", None)
     shared.pop("", None)

@@ -16,6 +16,7 @@ from wardian.ecosystems.python import errors, pylock
 from wardian.ecosystems.python.indexes import local_path, uv_environment
 from wardian.ecosystems.python.pylock import Target
 from wardian.errors import FetchError, ResolveError, SpecError
+from wardian.system.http import MissingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -244,6 +245,8 @@ def _size(uv: Uv, file: pylock.File) -> int:
     address = uv.indexes.with_credentials(file.address, uv.environment)
     try:
         length = uv.fetcher.head(address).headers.get("content-length", "")
+    except MissingError:
+        raise
     except FetchError:  # presigned addresses take GET alone
         length = ""
     if length.isdigit() and int(length):

@@ -70,13 +70,17 @@ def _from_table(table: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """What one file says; its `pip` table is the more special and wins. Raises ValueError."""
     table = {**table, **(_typed(table, "pip", dict) or {})}
     listed = _list(table, "index", dict)
+    address = _typed(table, "index-url", str)
     default = next(
-        (_named(entry) for entry in listed if entry.get("default")), _typed(table, "index-url", str)
+        (_named(entry, folder) for entry in listed if entry.get("default")),
+        _absolute(address, folder) if address else None,
     )
-    extra = [_named(entry) for entry in listed if not entry.get("default") and not entry.get("explicit")]
+    extra = [
+        _named(entry, folder) for entry in listed if not entry.get("default") and not entry.get("explicit")
+    ]
     found = {
         "default": default,
-        "extra": (*extra, *_list(table, "extra-index-url", str)),
+        "extra": (*extra, *(_absolute(place, folder) for place in _list(table, "extra-index-url", str))),
         "find_links": tuple(_absolute(place, folder) for place in _list(table, "find-links", str)),
         "no_index": _typed(table, "no-index", bool),
         "strategy": _typed(table, "index-strategy", str),
@@ -86,10 +90,11 @@ def _from_table(table: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value}
 
 
-def _named(entry: Mapping[str, Any]) -> str:
+def _named(entry: Mapping[str, Any], folder: Path) -> str:
     name, address = _typed(entry, "name", str), _typed(entry, "url", str)
     if address is None:
         raise ValueError("an index has no url")
+    address = _absolute(address, folder)
     return f"{name}={address}" if name else address
 
 
