@@ -23,8 +23,9 @@ from .servers import serving
 
 
 @pytest.fixture
-def empty(plain: Account, folder_name: str) -> Iterator[Account]:
-    """The plain user with a new store, which has links to what was fetched already."""
+def empty(plain: Account, folder_name: str, project: Callable[..., Path]) -> Iterator[Account]:
+    """The plain user with a new store, which has what was fetched already: the base, at least."""
+    plain.build(project({"wardian.toml": SIX}, more="-fetched"))
     other = plain.having(WARDIAN_HOME=str(plain.home / folder_name))
     plain.share(other, copied=True)
     yield other
