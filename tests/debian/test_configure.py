@@ -45,11 +45,14 @@ def unpack(tmp_path: Path) -> Unpack:
 
 
 class Noted:
-    """A sandbox that keeps what goes in, moves what is diverted, leaves `diverted` as dpkg's diversions."""
+    """A sandbox that keeps what goes in, moves what is diverted, leaves `diverted` as dpkg's diversions.
 
-    def __init__(self, folder: Path, roots: list[Path], diverted: str) -> None:
+    It leaves the status that it was given, with `said` behind it.
+    """
+
+    def __init__(self, folder: Path, roots: list[Path], diverted: str, said: bytes) -> None:
         self.given: dict[str, str] = {}
-        self._folder, self._roots, self._diverted = folder, roots, diverted
+        self._folder, self._roots, self._diverted, self._said = folder, roots, diverted, said
 
     def run(
         self,
@@ -66,7 +69,8 @@ class Noted:
             for path in given.rglob("*")
             if path.is_file()
         }
-        (places["/run/wardian/out"] / "status").write_text(self.given["dpkg/status"])
+        status = self.given["dpkg/status"].encode() + self._said
+        (places["/run/wardian/out"] / "status").write_bytes(status)
         (places["/run/wardian/out"] / "diversions").write_text(self._diverted)
         assert diversions.SCRIPT in arguments[-1]
         return self._divert(given) if self.given["diverted"] else (0, "")
@@ -95,12 +99,14 @@ class Noted:
 def run(tmp_path: Path) -> Run:
     """Configure an unpacked stage; returns its state, and the files that went in."""
 
-    def make(stage: stages.Stage, below: State = BELOW, diverted: str = "") -> tuple[State, dict[str, str]]:
+    def make(
+        stage: stages.Stage, below: State = BELOW, diverted: str = "", said: bytes = b""
+    ) -> tuple[State, dict[str, str]]:
         place = tmp_path / f"configured-{len(list(tmp_path.iterdir()))}"
         exchange = place / "exchange"
         exchange.mkdir(parents=True)
         roots = [*(path / "root" for path in stage.below), stage.root]
-        sandbox = Noted(place, roots, diverted)
+        sandbox = Noted(place, roots, diverted, said)
         state = configure.configure(
             sandbox,
             exchange,
@@ -218,6 +224,14 @@ def test_folders_of_diverted_files_are_made(unpack: Unpack, run: Run, target: st
     assert (stage.root / target[1:]).read_bytes() == b"real"
     assert not (stage.root / "srv/tool").exists()
     assert stat.S_IMODE((stage.root / target[1:]).parent.stat().st_mode) == 0o755
+
+
+def test_a_status_that_is_no_text_fails_the_build(unpack: Unpack, run: Run) -> None:
+    stage = unpack(package("one"), below=[unpack(package("zero"))])
+    state, _ = run(stage, said="\nPackage: é\n".encode())
+    assert state.status.endswith("Package: é\n")
+    with pytest.raises(BuildError, match=r"dpkg's status that are no UTF-8"):
+        run(stage, said=b"\nPackage: \xe9\n")
 
 
 @pytest.mark.parametrize("target", ["/srv/file/tool", "/srv/folder"])

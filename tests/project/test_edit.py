@@ -132,6 +132,11 @@ packages = [
     assert (folder / "wardian.toml").read_text() == text.replace("# new\n", '# new\n  "pandas",\n')
     remove(folder, python=["pandas"])
     assert (folder / "wardian.toml").read_text() == text
+    windows = "numpy<3; sys_platform == 'win32'"
+    assert add(folder, python=[windows]).added == (windows,)
+    newer = "numpy>=2.3; python_version>='3.12'"
+    assert add(folder, python=[newer]).replaced == (newer,)
+    assert read_spec(folder).python.packages == ("numpy<2; python_version < '3.12'", newer, windows)
     assert add(folder, python=["numpy>=2"]).replaced == ("numpy>=2",)
     assert read_spec(folder).python.packages == ("numpy>=2",)
 

@@ -76,6 +76,8 @@ class _Draft:
 def add(folder: Path, *, python: Sequence[str] = (), system: Sequence[str] = ()) -> Change:
     """Add requirements (PEP 508) and Debian packages; one of the same name is replaced.
 
+    Requirements of one name stand side by side where each has a marker and no two have the same.
+
     Where no spec is written, what is detected is written first. Raises SpecError, before writing, for
     anything that is no requirement or no Debian package name.
     """
@@ -87,8 +89,8 @@ def add(folder: Path, *, python: Sequence[str] = (), system: Sequence[str] = ())
 
 def _add(draft: _Draft, python: Sequence[str], system: Sequence[str]) -> Change:
     before = draft.spec
-    packages, added, replaced = _merge(_python(before).packages, python, _requirement_name)
-    debian, more_added, more_replaced = _merge(before.system.packages, system, grammar.debian_name)
+    packages, added, replaced = _merge(_python(before).packages, python, _is_same_requirement)
+    debian, more_added, more_replaced = _merge(before.system.packages, system, _is_same_debian)
     after = before
     if python:
         after = replace(after, python=replace(_python(before), packages=packages))
@@ -165,6 +167,17 @@ def _requirement_name(text: str) -> str:
     return grammar.parse_requirement(text).name
 
 
+def _is_same_requirement(one: str, other: str) -> bool:
+    """Whether one gives way to the other: they are for the same package, and not for different systems."""
+    first, second = grammar.parse_requirement(one), grammar.parse_requirement(other)
+    is_apart = first.marker and second.marker and first.marker != second.marker
+    return first.name == second.name and not is_apart
+
+
+def _is_same_debian(one: str, other: str) -> bool:
+    return grammar.debian_name(one) == grammar.debian_name(other)
+
+
 def _draft(folder: Path) -> _Draft:
     folder = folder.absolute()
     detection = detect(folder)
@@ -190,14 +203,14 @@ def _draft(folder: Path) -> _Draft:
 
 
 def _merge(
-    present: tuple[str, ...], wanted: Sequence[str], name_of: Callable[[str], str]
+    present: tuple[str, ...], wanted: Sequence[str], is_same: Callable[[str, str], bool]
 ) -> tuple[tuple[str, ...], list[str], list[str]]:
     """Return the packages with the wanted ones in them, and which were added and which replaced others."""
     packages = list(present)
     added: list[str] = []
     replaced: list[str] = []
     for text in wanted:
-        same = [index for index, other in enumerate(packages) if name_of(other) == name_of(text)]
+        same = [index for index, other in enumerate(packages) if is_same(other, text)]
         if not same:
             packages.append(text)
             added.append(text)

@@ -35,10 +35,14 @@ _LONGEST = 4096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement:
-    """A requirement (PEP 508) taken apart: `name` normalized (PEP 503), `canonical` the whole of it."""
+    """A requirement (PEP 508) taken apart: `name` normalized (PEP 503), `canonical` the whole of it.
+
+    `marker` is empty where it has none.
+    """
 
     name: str
     canonical: str
+    marker: str = ""
 
 
 def normalize_name(name: str) -> str:
@@ -83,8 +87,9 @@ def _parse_with_packaging(text: str) -> Requirement:
         raise ValueError("is an address or a path, which has no hash in an index and cannot be locked")
     name = normalize_name(parsed.name)
     extras = sorted({normalize_name(extra) for extra in parsed.extras})
-    marker = f"; {parsed.marker}" if parsed.marker else ""
-    return Requirement(name=name, canonical=f"{name}{_brackets(extras)}{parsed.specifier}{marker}")
+    marker = str(parsed.marker or "")
+    canonical = f"{name}{_brackets(extras)}{parsed.specifier}{f'; {marker}' if marker else ''}"
+    return Requirement(name=name, canonical=canonical, marker=marker)
 
 
 def check_requirement(text: str) -> str:

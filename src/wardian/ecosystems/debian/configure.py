@@ -204,7 +204,7 @@ def configure(sandbox: Sandbox, exchange: Path, stage: Stage) -> State:
     for name, text in stage.interests:  # which dpkg itself has registered in this stage
         triggers.register(name, text)
     return State(
-        status=_read_plain(exchange / "out/status").decode(),
+        status=_read_status(exchange / "out/status"),
         triggers={name: sorted(packages) for name, packages in sorted(triggers.interests.items())},
         diversions=diversions.parse(
             _read_plain(exchange / "out/diversions").decode(errors="surrogateescape")
@@ -262,6 +262,17 @@ def _read_plain(path: Path) -> bytes:
         if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST_STATUS:
             raise BuildError(f"a Debian package's script replaced dpkg's {path.name} by something else")
         return file.read()
+
+
+def _read_status(path: Path) -> str:
+    """dpkg's status, which is UTF-8 (Debian policy 5.1) unless a script wrote something else."""
+    try:
+        return _read_plain(path).decode()
+    except UnicodeDecodeError as error:
+        raise BuildError(
+            f"a Debian package's script left bytes in dpkg's {path.name} that are no UTF-8",
+            hint="do without the package that was added last",
+        ) from error
 
 
 def _remove_mount_points(root: Path) -> None:
