@@ -54,6 +54,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     return report
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name bytes by their argument: the time in an archive would name a test otherwise in every process."""
+    return argname if isinstance(val, bytes) else None
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Make the session's folder, once: workers (pytest-xdist) are told its path."""
     # Named, it may be another user's to write; of its default place hypothesis warns then, which fails tests.
