@@ -50,6 +50,7 @@ def platform_lock(architecture: str, interpreter: Interpreter) -> PlatformLock:
                 python_package("beta", "beta-1.0.tar.gz"),
             ),
             workbench=(python_package("gamma", "gamma-1.0-py3-none-any.whl"),),
+            requirements=("alpha>=1", 'beta; python_version >= "3"'),
         ),
     )
 

@@ -49,6 +49,14 @@ def test_what_was_written_comes_back(good: Lock, tmp_path: Path) -> None:
     assert read_lock(tmp_path / "none.lock") is None
 
 
+def test_a_lock_that_tells_no_requirements(good: Lock, tmp_path: Path) -> None:
+    text = sealed(re.sub(r"^requirements = \[.*?^\]\n", "", write_lock(good), flags=re.DOTALL | re.MULTILINE))
+    lock = read(text, tmp_path)
+    assert lock
+    assert [part.python.requirements for part in lock.platforms if part.python] == [None, None]
+    assert write_lock(lock) == text
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -70,6 +78,7 @@ def test_what_was_written_comes_back(good: Lock, tmp_path: Path) -> None:
         ("checksum = ", 'color = "red"\nchecksum = ', "unknown keys ['color']"),
         ('[platform."linux/amd64".python]', '[platform."linux/amd64".ruby]', "unknown keys ['ruby']"),
         ("workbench = [", "tools = [", "unknown keys ['tools']"),
+        ('"alpha>=1",', "1,", "its requirements are no array of texts"),
         ('[platform."linux/arm64".debian]', '[platform."linux/z80".debian]', "unknown platform"),
     ],
 )

@@ -64,6 +64,42 @@ def test_picks_the_file_for_the_images_python_not_the_hosts(uv, index, request_f
     assert alpha.file == f"alpha-1.0-{best}.whl"
 
 
+def test_what_is_new_is_resolved_beside_what_is_kept(uv, index, request_for):
+    digest = index.add_wheel("alpha", "1.0", requires=["beta"])
+    index.add_wheel("beta", "1.0")
+    before = request_for("alpha")
+    kept = resolve(uv, before)
+    index.add_wheel("alpha", "2.0")
+    index.add_wheel("beta", "2.0")
+    index.add_wheel("gamma", "1.0", requires=["beta", "delta"])
+    index.add_wheel("delta", "1.0")
+
+    def again(*requirements, **options):
+        del index.requests[:]
+        known = {"keep": kept, "kept_for": before.asked, **options}
+        found = versions(resolve(uv, request_for(*requirements, **known)))
+        return found, any("alpha" in path for path in index.requests)
+
+    old = {"alpha": "1.0", "beta": "1.0"}
+    assert again("alpha") == (old, False)
+    assert index.requests == []
+    assert again("gamma", f"alpha --hash=sha256:{digest}") == ({**old, "delta": "1.0", "gamma": "1.0"}, False)
+    assert again("alpha", "gamma; python_version < '3'") == (old, False)
+    assert again("alpha", "beta>=1")[0] == old
+    # What else has changed may change what is kept.
+    assert again("gamma")[0] == {"beta": "1.0", "delta": "1.0", "gamma": "1.0"}
+    assert again("alpha", "gamma", "beta>1") == ({**old, "beta": "2.0", "delta": "1.0", "gamma": "1.0"}, True)
+    assert again("alpha", constraints=["beta>1"]) == ({"alpha": "1.0", "beta": "2.0"}, True)
+    assert again("alpha", upgrade=True) == ({"alpha": "2.0"}, True)
+    assert again("alpha", kept_for=None) == (old, True)
+    index.add_wheel("epsilon", "1.0", requires=["beta>1"])
+    assert again("alpha", "epsilon") == ({"alpha": "1.0", "beta": "2.0", "epsilon": "1.0"}, True)
+    with pytest.raises(VerificationError, match=r"no file of alpha 1\.0 has a hash"):
+        again(f"alpha --hash=sha256:{'0' * 64}")
+    with pytest.raises(ResolveError, match="zeta"):
+        again("alpha", "zeta")
+
+
 def test_picks_the_file_for_another_architecture(uv, index, request_for):
     for machine in ("x86_64", "aarch64", "s390x", "ppc64le"):
         index.add_wheel("alpha", "1.0", tag=f"cp313-cp313-manylinux_2_17_{machine}")

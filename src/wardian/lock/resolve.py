@@ -139,6 +139,13 @@ def _debian(
     )
 
 
+def _kept_for(wish: Wish, kept: PlatformLock | None, interpreter: Interpreter) -> tuple[str, ...] | None:
+    """What the Python packages were locked for, unless that was another Python or another C library."""
+    if kept is None or kept.python is None or kept.debian.suite != wish.spec.suite:
+        return None
+    return kept.python.requirements if kept.python.interpreter == interpreter else None
+
+
 def _python(
     workshop: Workshop,
     wish: Wish,
@@ -154,6 +161,7 @@ def _python(
         interpreter=interpreter,
         target=workshop.target(wish.spec.suite, interpreter.version, platform),
         keep=earlier.packages if earlier else (),
+        kept_for=_kept_for(wish, kept, interpreter),
         upgrade=wish.upgrade,
         as_of=wish.as_of.strftime("%Y-%m-%dT%H:%M:%SZ") if wish.as_of else None,
         offline=workshop.offline,
@@ -176,4 +184,4 @@ def _python(
                     "what runs notebooks does not fit beside the project's packages any more: it is left out "
                     "of the lock"
                 )
-    return PythonLock(interpreter=interpreter, packages=packages, workbench=bench)
+    return PythonLock(interpreter=interpreter, packages=packages, workbench=bench, requirements=request.asked)

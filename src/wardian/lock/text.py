@@ -68,20 +68,22 @@ def write_lock(lock: Lock) -> str:
 def _platform_lines(part: PlatformLock) -> Iterator[str]:
     table = f"platform.{json.dumps(str(part.platform))}"
     yield f"[{table}.debian]\nsuite = {json.dumps(part.debian.suite)}\n"
-    yield from _array("releases", part.debian.releases)
-    yield from _array("packages", part.debian.packages)
+    yield from _array("releases", map(_inline, part.debian.releases))
+    yield from _array("packages", map(_inline, part.debian.packages))
     yield "\n"
     if part.python:
         yield f"[{table}.python]\ninterpreter = {_inline(part.python.interpreter)}\n"
-        yield from _array("packages", part.python.packages)
-        yield from _array("workbench", part.python.workbench)
+        if part.python.requirements is not None:
+            yield from _array("requirements", map(json.dumps, part.python.requirements))
+        yield from _array("packages", map(_inline, part.python.packages))
+        yield from _array("workbench", map(_inline, part.python.workbench))
         yield "\n"
 
 
-def _array(key: str, records: Iterable[Any]) -> Iterator[str]:
+def _array(key: str, values: Iterable[str]) -> Iterator[str]:
     yield f"{key} = [\n"
-    for record in records:
-        yield f"  {_inline(record)},\n"
+    for value in values:
+        yield f"  {value},\n"
     yield "]\n"
 
 
@@ -165,11 +167,15 @@ def _debian_lock(platform: Platform, table: dict[str, Any]) -> DebianLock:
 
 
 def _python_lock(table: dict[str, Any]) -> PythonLock:
-    _check_keys(table, "interpreter", "packages", "workbench")
+    _check_keys(table, "interpreter", "requirements", "packages", "workbench", optional=("requirements",))
+    requirements = table.get("requirements")
+    is_texts = type(requirements) is list and all(type(text) is str for text in requirements)
+    _check(requirements is None or is_texts, "its requirements are no array of texts")
     lock = PythonLock(
         interpreter=_record(Interpreter, table["interpreter"]),
         packages=_records(PythonPackage, table["packages"]),
         workbench=_records(PythonPackage, table["workbench"]),
+        requirements=None if requirements is None else tuple(requirements),
     )
     _check_names(lock.packages)
     _check_names(lock.workbench)

@@ -33,12 +33,14 @@ class PythonPackage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PythonLock:
-    """The Python part of a lock for one platform; both lists in name order.
+    """The Python part of a lock for one platform; its packages in name order.
 
     `workbench` holds what running notebooks needs beyond `packages`; it never ships. It is empty
-    until a notebook is first run.
+    until a notebook is first run. `requirements` are those that `packages` were resolved for, None
+    where that was not written down.
     """
 
     interpreter: Interpreter
     packages: tuple[PythonPackage, ...]
     workbench: tuple[PythonPackage, ...] = ()
+    requirements: tuple[str, ...] | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +38,8 @@ class Request:
     """What is to be resolved. Requirements are PEP 508 lines, each perhaps with pip's `--hash` options.
 
     `upgrade` is True for all, or the names that may change. `as_of` is an RFC 3339 time: files uploaded
-    later do not exist. `keep` are locked packages, whose versions are preferred.
+    later do not exist. `keep` are locked packages, whose versions are preferred. `kept_for` are the `asked`
+    that they are all the packages for, with this Python and target; None where that is not known.
     """
 
     requirements: Sequence[str]
@@ -46,9 +47,15 @@ class Request:
     interpreter: Interpreter
     target: Target
     keep: Sequence[PythonPackage] = ()
+    kept_for: Collection[str] | None = None
     upgrade: bool | Collection[str] = False
     as_of: str | None = None
     offline: bool = False
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The requirements without hashes, in order."""
+        return tuple(sorted({_HASH.sub("", line) for line in self.requirements}))
 
 
 def resolve(
@@ -61,11 +68,41 @@ def resolve(
     """
     if not request.requirements:
         return ()
-    found = _solve(uv, request, sandbox)
+    packages = _grow(uv, request, sandbox)
+    if packages is None:
+        packages = _packages(uv, request, _solve(uv, request, sandbox))
+    return tuple(packages[name] for name in sorted(packages))
+
+
+def _grow(uv: Uv, request: Request, sandbox: Callable[[], Sandbox] | None) -> dict[str, PythonPackage] | None:
+    """The kept packages, and what new requirements need beside them; None where more may have to change.
+
+    What is kept fulfils the requirements that it was resolved for, and is pinned while the new ones are
+    resolved. So only the pages of what is new are asked for, and of what it requires (one package beside
+    113: XXX s instead of XXX).
+    """
+    pins = _pins(request)
+    earlier = request.kept_for
+    if earlier is None or not {*earlier} <= {*request.asked} or len(pins) < len(request.keep):
+        return None
+    kept = {package.name: package for package in request.keep}
+    allowed = {name: _allowed(request, name) for name in kept}
+    is_refused = any(allowed[name] and kept[name].sha256 not in allowed[name] for name in kept)
+    if request.upgrade or request.as_of or is_refused:
+        return None
+    new = [line for line in request.asked if line not in earlier]
+    if not new:
+        return kept
+    status, told, found = _compile(uv, replace(request, requirements=new, keep=()), sandbox, pins=pins)
+    if status and "No solution found" not in told:
+        raise _error(request, told)
+    return None if status else kept | _packages(uv, request, found)
+
+
+def _packages(uv: Uv, request: Request, found: Iterable[pylock.Resolved]) -> dict[str, PythonPackage]:
     chosen = _choose(request, found)
     sizes = _sizes(uv, [file for _, file in chosen])
-    packages = [pylock.package(entry, file, sizes[file.name]) for entry, file in chosen]
-    return tuple(sorted(packages, key=lambda package: package.name))
+    return {entry.name: pylock.package(entry, file, sizes[file.name]) for entry, file in chosen}
 
 
 def _solve(uv: Uv, request: Request, sandbox: Callable[[], Sandbox] | None) -> tuple[pylock.Resolved, ...]:

@@ -33,7 +33,8 @@ def resolve_workbench(
     leaves no room for running notebooks; FetchError.
     """
     pins = tuple(f"{package.name}=={package.version}" for package in locked)
-    asked = replace(request, requirements=REQUIREMENTS, constraints=pins, keep=(*request.keep, *locked))
+    kept = (*request.keep, *locked)
+    asked = replace(request, requirements=REQUIREMENTS, constraints=pins, keep=kept, kept_for=None)
     try:
         found = resolve(uv, asked, sandbox=sandbox)
     except ResolveError as error:
