@@ -47,6 +47,25 @@ def test_keeps_its_versions(uv, index, request_for):
 
 
 @pytest.mark.usefixtures("tools")
+def test_what_the_project_gains_leaves_it(uv, index, request_for):
+    earlier = resolve(uv, request_for("alpha"))
+    bench = resolve_workbench(uv, request_for("alpha"), earlier)
+    index.add_wheel("ipykernel", "7.1", requires=["shared>=2"])
+
+    def again(*requirements):
+        locked = resolve(uv, request_for(*requirements, keep=earlier))
+        del index.requests[:]
+        found = resolve_workbench(uv, request_for(*requirements, keep=bench), locked, grown=True)
+        return [f"{package.name} {package.version}" for package in found]
+
+    assert again("alpha", "ipykernel==7.0") == ["nbclient 0.11", "nbconvert 7.17"]
+    assert index.requests == []
+    # A version that the project holds is not the one that the workbench had.
+    assert again("alpha", "ipykernel==7.1") == ["nbclient 0.11", "nbconvert 7.17"]
+    assert index.requests
+
+
+@pytest.mark.usefixtures("tools")
 def test_names_the_pin_that_leaves_no_room(uv, request_for):
     asked = request_for("alpha", "shared==1.0")
     with pytest.raises(ResolveError, match=r"notebooks cannot be run beside shared 1\.0") as caught:

@@ -172,10 +172,11 @@ def _python(
         workshop.prefetch(packages, request.target)
     bench: tuple[PythonPackage, ...] = ()
     if wish.workbench or (earlier and earlier.workbench):
+        is_grown = request.kept_for is not None and {*request.keep} <= {*packages}
         request = replace(request, keep=earlier.workbench if earlier else ())
         with workshop.progress.step("resolving the workbench"):
             try:
-                bench = resolve_workbench(workshop.uv, request, packages, sandbox=image)
+                bench = resolve_workbench(workshop.uv, request, packages, grown=is_grown, sandbox=image)
             except ResolveError:
                 if wish.workbench:
                     raise

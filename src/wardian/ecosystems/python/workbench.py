@@ -25,16 +25,22 @@ def resolve_workbench(
     request: Request,
     locked: Sequence[PythonPackage],
     *,
+    grown: bool = False,
     sandbox: Callable[[], Sandbox] | None = None,
 ) -> tuple[PythonPackage, ...]:
     """The packages beyond `locked`, in name order; `request` is that of the project.
 
-    Its `keep` holds the workbench locked before. Raises ResolveError, naming the project's pin that
-    leaves no room for running notebooks; FetchError.
+    Its `keep` holds the workbench locked before; `grown` says that this stood beside what is `locked` now, or
+    a part of it. Raises ResolveError, naming the project's pin that leaves no room for running notebooks;
+    FetchError.
     """
+    from packaging.requirements import Requirement
+
     pins = tuple(f"{package.name}=={package.version}" for package in locked)
     kept = (*request.keep, *locked)
-    asked = replace(request, requirements=REQUIREMENTS, constraints=pins, keep=kept, kept_for=None)
+    names = {package.name for package in kept}
+    whole = [line for line in REQUIREMENTS if Requirement(line).name in names] if grown else None
+    asked = replace(request, requirements=REQUIREMENTS, constraints=pins, keep=kept, kept_for=whole)
     try:
         found = resolve(uv, asked, sandbox=sandbox)
     except ResolveError as error:
