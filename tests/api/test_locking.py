@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from wardian import Project, RunRequest
-from wardian.api import warm
+from wardian.api import preparation, warm
 from wardian.api.lockfile import LockFile
 from wardian.api.preparation import _moment, _script_lock
 from wardian.errors import (
@@ -17,6 +17,7 @@ from wardian.errors import (
     FetchError,
     LockError,
     NewerLockError,
+    ResolveError,
     SpecError,
     StaleLockError,
     UserError,
@@ -196,3 +197,33 @@ def test_the_state_of_a_lock_is_that_of_what_was_read(folder: Path, lock: Callab
     assert file.state != {path: warm.state(path)}
     file.write(content)
     assert file.state == {path: warm.state(path)}
+
+
+@pytest.mark.parametrize(
+    ("files", "message", "is_inferred"),
+    [
+        ({"a.py": "import six"}, "there is no package 'six'", True),
+        ({"a.py": "import six", "apt.txt": "graphvis\n"}, "no Debian package is called 'graphvis'", False),
+        ({"a.py": "import six", "requirements.txt": "six\n"}, "there is no package 'six'", False),
+        ({}, "numpy does not fit", False),
+    ],
+)
+def test_a_failure_names_inference_where_it_is_about_what_was_inferred(
+    folder: Path,
+    opened: Callable[..., Project],
+    monkeypatch: pytest.MonkeyPatch,
+    files: dict[str, str],
+    message: str,
+    is_inferred: bool,
+) -> None:
+    (folder / "wardian.toml").unlink()
+    for name, text in files.items():
+        (folder / name).write_text(text)
+
+    def fail(*_: object, **__: object) -> None:
+        raise ResolveError(message, hint="did you mean another?")
+
+    monkeypatch.setattr(preparation, "resolve_lock", fail)
+    with pytest.raises(ResolveError) as caught:
+        opened().lock()
+    assert (caught.value.hint != "did you mean another?") == is_inferred

@@ -49,7 +49,7 @@ def test_files_that_declare(write):
     )
     found = detect(folder)
     assert found.spec == Spec(
-        name="my-project",
+        name="x",
         python=PythonSpec(version="3.12", requirements=("requirements.txt", "pyproject.toml")),
         system=SystemSpec(packages=("graphviz",)),
     )
@@ -145,6 +145,7 @@ def test_a_script_with_an_environment_of_its_own(write):
     assert found.spec.python == PythonSpec(version=">=3.12", packages=("rich",))
     assert found.spec.system == SystemSpec(packages=("git",))
     assert found.script == folder / "tools/a.py"
+    assert found.inferred == ()
     assert found.sources == (
         "The spec is wardian.toml.",
         "a.py has an environment of its own: 1 Python package (rich) and Python >=3.12 (PEP 723).",

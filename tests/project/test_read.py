@@ -96,7 +96,7 @@ def test_pyproject_holds_a_spec(write):
     folder = write(
         {"pyproject.toml": '[project]\nname = "x"\n\n[tool.wardian.python]\npackages = ["numpy"]\n'}
     )
-    assert read_spec(folder) == Spec(name="my-project", python=PythonSpec(packages=("numpy",)))
+    assert read_spec(folder) == Spec(name="x", python=PythonSpec(packages=("numpy",)))
 
 
 def test_a_pyproject_without_the_table_is_no_spec(write):

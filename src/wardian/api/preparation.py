@@ -121,7 +121,7 @@ class Preparation:
             try:
                 resolved = resolve_lock(self.workshop, wish, sandbox=partial(self._resolving_sandbox, stack))
             except ResolveError as error:
-                if self.detection.document is None and not self.detection.declared.requirements:
+                if self._is_about_inferred(error):
                     error.hint = (
                         "it was inferred from what the folder imports: mend the import, or run "
                         "`wardian init` and name the package that is meant in wardian.toml"
@@ -133,6 +133,14 @@ class Preparation:
         self._lock = resolved
         changes = model.changes(earlier, resolved)
         return Lock(path=self.file.path, content=resolved, changes=changes, written=written)
+
+    def _is_about_inferred(self, error: ResolveError) -> bool:
+        import re
+
+        from wardian.project.grammar import parse_requirement
+
+        names = (parse_requirement(text).name for text in self.detection.inferred)
+        return any(re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", error.message) for name in names)
 
     def _tell_detected(self) -> None:
         """Say once what was read and inferred, where no spec is written."""

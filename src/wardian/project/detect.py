@@ -21,7 +21,7 @@ from pathlib import Path
 from wardian.errors import SpecError
 from wardian.project import declarations, grammar, presets
 from wardian.project.document import Document, read_text
-from wardian.project.read import PROJECT_FILE, SPEC_FILE, find_spec, read_document
+from wardian.project.read import PROJECT_FILE, SPEC_FILE, find_spec, project_name, read_document
 from wardian.project.requirements import read_requirements
 from wardian.project.spec import Declared, PythonSpec, Spec, SystemSpec
 
@@ -54,6 +54,13 @@ class Detection:
         """Whether the packages are nobody's wish, but the preset of an empty folder."""
         python = self.spec.python
         return self.document is None and python is not None and python.packages == presets.DATA_SCIENCE
+
+    @property
+    def inferred(self) -> tuple[str, ...]:
+        """The requirements that nobody has written down: the folder's code imports them."""
+        if self.document or self.script or self.spec.python is None or self.preset:
+            return ()
+        return self.spec.python.packages
 
     @property
     def lock_digest(self) -> str:
@@ -147,13 +154,20 @@ def _declared(folder: Path, *, with_python: bool) -> Detection:
     python = PythonSpec()
     if with_python:
         python, declared = _python(folder, sources, inputs)
-    spec = Spec(name=grammar.name_from(folder.name), python=python, system=system)
+    spec = Spec(name=grammar.name_from(_name(folder) or folder.name), python=python, system=system)
     return Detection(
         spec=spec,
         declared=declared,
         sources=(*sources, *declared.notes),
         inputs=tuple(dict.fromkeys((*inputs, *declared.inputs))),
     )
+
+
+def _name(folder: Path) -> str:
+    try:
+        return project_name(Document.read(folder / PROJECT_FILE))
+    except SpecError:  # there is none; of what is broken, reading its dependencies tells
+        return ""
 
 
 def _system(folder: Path, sources: list[str]) -> tuple[str, ...]:

@@ -81,7 +81,15 @@ def read_document(document: Document) -> Spec:
     assert isinstance(spec, Spec)
     if isinstance(value, dict) and "name" in value:
         return spec
-    return replace(spec, name=grammar.name_from(document.path.absolute().parent.name))
+    name = project_name(document) if document.prefix else ""
+    return replace(spec, name=grammar.name_from(name or document.path.absolute().parent.name))
+
+
+def project_name(document: Document) -> str:
+    """The name in `[project]` (PEP 621) of a pyproject.toml, empty where it has none; raises SpecError."""
+    table = replace(document, prefix=("project",)).table()
+    name = table.get("name") if isinstance(table, dict) else None
+    return name if isinstance(name, str) else ""
 
 
 def read_spec_text(text: str, path: Path, *, prefix: tuple[str, ...] = ()) -> Spec:

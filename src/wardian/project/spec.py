@@ -77,7 +77,7 @@ class Spec:
             ),
             says="The project's name, and the image's.",
             example='"penguins"',
-            default="the folder's name",
+            default="that of `[project]`, in a `pyproject.toml`, else the folder's name",
         ),
         default="project",
     )
