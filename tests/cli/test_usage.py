@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import pytest
 
+from wardian.cli.verbs import NAMES, verb_module, verb_parser
+
 WRONG = [
     (("rn",), "wardian has no verb 'rn'", "did you mean `wardian run`?"),
     (("frobnicate",), "wardian has no verb 'frobnicate'", "`wardian --help` shows the verbs"),
+    (("help",), "wardian has no verb 'help'", "`wardian --help` shows the verbs"),
     (("--quite", "ls"), "wardian has no option --quite before the verb", "did you mean --quiet?"),
     (("-x", "ls"), "wardian has no option -x before the verb", "a verb's own options come after the verb"),
     (("-C",), "wardian: -C needs a folder", "write `wardian -C DIR VERB`"),
@@ -33,7 +36,56 @@ WRONG = [
         "see `wardian lock --help`",
     ),
     (("prune", "--older-than", "old"), "wardian prune: --older-than 'old' is no age", "write 12h, 30d or 8w"),
+    *(
+        (
+            (*words, "--image", "x", "--compression", "zstd"),
+            "--compression is for the project alone: an image of the store stays as it is packed",
+            "leave --compression out, or --image",
+        )
+        for words in (("push", "a"), ("save",), ("docker",), ("export", "oci"))
+    ),
+    *(
+        (
+            (*words, "--locked", "--image", "x"),
+            "--locked is for the project alone: an image has no lock",
+            "leave --locked out, or --image",
+        )
+        for words in (("run",), ("shell",), ("push", "a"), ("export", "rootfs"))
+    ),
+    *(
+        (
+            ("export", form, f"--{option}", *value),
+            f"wardian export: --{option} is for {formats} alone, not for {form}",
+            f"leave --{option} out",
+        )
+        for form, option, value, formats in (
+            ("oci", "simple", (), "dockerfile"),
+            ("oci", "base", ("a",), "dockerfile"),
+            ("dockerfile", "standard", ("spdx",), "sbom"),
+            ("requirements", "compression", ("zstd",), "oci and docker-archive"),
+            ("rootfs", "compression", ("gzip",), "oci and docker-archive"),
+        )
+    ),
 ]
+
+
+OPTIONS = {
+    option
+    for name in NAMES
+    for option in verb_parser(name, verb_module(name))._option_string_actions
+    if option.startswith("--")
+} - {"--directory", "--quiet", "--verbose", "--help"}
+
+
+@pytest.mark.parametrize("option", sorted(OPTIONS))
+def test_a_verbs_option_before_the_verb(invoke, option):
+    outcome = invoke(option, "build")
+    assert outcome.err.endswith("\n\nhint: a verb's own options come after the verb\n")
+
+
+@pytest.mark.parametrize("option", ["--directry", "--dirctory", "--verbos", "--verison", "--hlep", "--qiet"])
+def test_an_option_that_is_misspelt(invoke, option):
+    assert "\n\nhint: did you mean --" in invoke(option, "build").err
 
 
 @pytest.mark.parametrize(("words", "message", "hint"), WRONG, ids=[" ".join(case[0]) for case in WRONG])

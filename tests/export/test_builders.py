@@ -169,7 +169,7 @@ def _check_code(builder: Builder, image: str) -> None:
 
 
 def test_the_short_one_builds(docker: Docker, docker_base: str, small: Small, tmp_path: Path) -> None:
-    """On a base whose own sources are this machine's mirrors."""
+    """On a base whose own sources are this machine's mirrors, and whose users have our name and id."""
     lines = [
         f"deb [check-valid-until=no] {small.archives}/mirror/debian trixie main",
         f"deb [check-valid-until=no] {small.archives}/mirror/debian-security trixie-security main",
@@ -178,6 +178,7 @@ def test_the_short_one_builds(docker: Docker, docker_base: str, small: Small, tm
     (tmp_path / "base/sources.list").write_text("\n".join(lines) + "\n")
     (tmp_path / "base/Dockerfile").write_text(
         f"FROM {docker_base}\nCOPY sources.list /etc/apt/sources.list\n"
+        "RUN useradd --uid 1000 --create-home node && useradd --uid 1500 --shell /bin/false user\n"
     )
     docker(*docker.build, "-t", "wardian-test-simple-base", str(tmp_path / "base"))
     context = tmp_path / "context"
@@ -188,6 +189,8 @@ def test_the_short_one_builds(docker: Docker, docker_base: str, small: Small, tm
     _check_configuration(found.inspect("wardian-export-simple"), small)
     assert docker.run("wardian-export-simple") == "alpha with beta 1.0\n"
     assert found.run("wardian-export-simple", "id -u; echo 1 + 1 | bc; ls /var/lib/apt/lists") == "1000\n2\n"
+    users = found.run("wardian-export-simple", "getent passwd user 1000 node; stat -c %u:%g /home/user")
+    assert users == "user:x:1000:1000:user:/home/user:/bin/bash\n" * 2 + "1000:1000\n"
     _check_code(found, "wardian-export-simple")
 
 

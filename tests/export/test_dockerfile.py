@@ -159,6 +159,17 @@ def test_the_short_one(tmp_path: Path) -> None:
     assert "FROM example.org/python:3.12\n" in given
 
 
+def test_a_user_of_the_base_gives_way(tmp_path: Path) -> None:
+    made = source(folder_of(tmp_path), SPEC)
+    files = dockerfile_files(made)
+    short = dockerfile_files(made, simple=True)
+    for text in (files["Dockerfile"], files["Dockerfile.classic"], short["Dockerfile"]):
+        assert (
+            'for name in $(getent passwd user 1000 | cut -d: -f1 | sort -u); do userdel "$name"; done \\\n'
+            " && useradd --uid 1000 --comment user --create-home --shell /bin/bash user \\\n"
+        ) in text
+
+
 def test_a_line_break_cannot_be_said(tmp_path: Path) -> None:
     made = source(tmp_path / "project", '[env]\nA = "b\\nRUN evil"')
     with pytest.raises(ImageError, match="A holds a line break, which ENV of a Dockerfile cannot say"):

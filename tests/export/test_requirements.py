@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from tests.export.project import lock, wheel
 
 from wardian.export.requirements import requirements_text
+from wardian.project.detect import detect
+from wardian.project.initial import write_initial
 
 
 def test_every_package_with_its_hash() -> None:
@@ -17,6 +20,17 @@ def test_every_package_with_its_hash() -> None:
         f"a-b==2.0 \\\n    --hash=sha256:{'cd' * 32}\n"
         f"six==1!1.0+local \\\n    --hash=sha256:{'cd' * 32}\n"
     )
+
+
+def test_what_is_exported_changes_nothing_that_is_detected(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("import six\n")
+    before = detect(tmp_path)
+    (tmp_path / "requirements.txt").write_text(requirements_text(lock()))
+    after = detect(tmp_path)
+    assert (after.spec, after.lock_digest) == (before.spec, before.lock_digest)
+    assert "requirements.txt" in after.sources[0]
+    write_initial(tmp_path)
+    assert detect(tmp_path).spec == before.spec
 
 
 def test_versions_alone() -> None:

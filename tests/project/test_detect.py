@@ -9,6 +9,7 @@ import pytest
 from wardian.errors import SpecError
 from wardian.project.detect import detect
 from wardian.project.presets import DATA_SCIENCE
+from wardian.project.requirements import EXPORTED
 from wardian.project.spec import PythonSpec, Spec, SystemSpec
 
 BLOCK = '# /// script\n# requires-python = ">=3.12"\n# dependencies = ["rich"]\n# ///\nimport rich\n'
@@ -91,6 +92,16 @@ def test_code_is_asked_last(write):
     assert names(found, folder)[5:] == [".", "sub", "a.py", "sub/b.py"]
 
 
+@pytest.mark.parametrize(
+    ("text", "is_told"),
+    [('[tool.poetry.dependencies]\nrequests = "*"\n', True), ("[tool.poetry]\nname = 'x'\n", False)],
+)
+def test_what_poetry_declares_is_named(write, text, is_told):
+    found = detect(write({"pyproject.toml": text}))
+    told = ("[tool.poetry.dependencies] in pyproject.toml is not read.",) if is_told else ()
+    assert found.sources[:-1] == told
+
+
 def test_code_that_needs_nothing(write):
     found = detect(write({"a.py": "import os\n"}))
     assert found.spec.python == PythonSpec()
@@ -101,6 +112,19 @@ def test_an_empty_declaration_is_one(write):
     assert detect(write({"requirements.txt": "", "a.py": "import numpy"})).spec.python == PythonSpec(
         requirements=("requirements.txt",)
     )
+
+
+def test_what_wardian_has_exported_declares_nothing(write):
+    export = f"{EXPORTED}, for linux/amd64, Python 3.13.5.\nnumpy==2.0\n"
+    folder = write({"requirements.txt": export, "a.py": "import numpy"})
+    found = detect(folder)
+    assert found.spec.python == PythonSpec(packages=("numpy",))
+    assert found.sources[0] == "requirements.txt is not read: wardian has exported it from a lock."
+    assert folder / "requirements.txt" in found.inputs
+    write({"requirements.txt": f"# Edited.\n{export}"})
+    assert detect(folder).spec.python == PythonSpec(requirements=("requirements.txt",))
+    write({"requirements.txt": export, "wardian.toml": '[python]\nrequirements=["requirements.txt"]\n'})
+    assert detect(folder).declared.requirements == ("numpy==2.0",)
 
 
 def test_an_explicit_spec_is_all(write):
@@ -128,6 +152,16 @@ def test_a_requirement_file_that_is_not_there(write):
     assert caught.value.message.replace(f"{folder}/", "") == (
         "wardian.toml:3: python.requirements[0]: cannot read r.txt: there is no such file"
     )
+
+
+def test_a_requirement_file_that_is_a_folder(write):
+    folder = write({"wardian.toml": '[python]\nrequirements = ["."]\n'})
+    with pytest.raises(SpecError) as caught:
+        detect(folder)
+    assert caught.value.message == (
+        f"{folder}/wardian.toml:2: python.requirements[0]: cannot read {folder}: it is a folder"
+    )
+    assert caught.value.hint == "correct or remove the path"
 
 
 def test_the_file_that_is_wrong_is_told(write):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wardian.cli import save
+from wardian.cli.misplaced import refuse_beside_image
 from wardian.cli.render import size
 
 TYPE_CHECKING = False
@@ -39,6 +40,7 @@ def add_arguments(parser: Parser) -> None:
 
 def execute(arguments: argparse.Namespace, session: Session) -> int:
     """Deliver, and say what was sent."""
+    refuse_beside_image(arguments)
     done = session.store().deliver(
         lambda: save.image(arguments, session),  # without an engine there is nothing to build for
         name=arguments.tag or "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wardian.cli import output, save
+from wardian.cli.misplaced import refuse_beside_image
 from wardian.cli.parser import UsageError
 
 TYPE_CHECKING = False
@@ -23,6 +24,13 @@ FORMATS = {
     "sbom": "the bill of materials: every package with version, hash and licence",
 }
 STANDARDS = ("spdx", "cyclonedx")
+# Whose format an option is: all others refuse it.
+_OPTIONS = {
+    "simple": ("dockerfile",),
+    "base": ("dockerfile",),
+    "standard": ("sbom",),
+    "compression": ("oci", "docker-archive"),  # in a rootfs no layer is left
+}
 
 USAGE = "FORMAT [-o FILE] [OPTIONS]"
 DESCRIPTION = """\
@@ -45,16 +53,16 @@ def add_arguments(parser: Parser) -> None:
     output.add_output(parser, "write to FILE, or to this folder; `-` is standard output")
     parser.add_argument("--simple", action="store_true", help="dockerfile: short, without hashes and dates")
     parser.add_argument("--base", metavar="REF", default="", help="dockerfile: the image to stand on")
-    parser.add_argument(
-        "--standard", choices=STANDARDS, default=STANDARDS[0], help="sbom: which one (default: spdx)"
-    )
-    parser.add_image()
+    parser.add_argument("--standard", choices=STANDARDS, help="sbom: which one (default: spdx)")
+    parser.add_image(platform="with --image: which of its platforms; requirements: which of the lock's")
     parser.add_locking()
     parser.add_common()
 
 
 def execute(arguments: argparse.Namespace, session: Session) -> int:
     """Write it."""
+    _check_options(arguments)
+    refuse_beside_image(arguments)
     write: dict[str, Callable[[argparse.Namespace, Session], None]] = {
         "oci": _oci,
         "dockerfile": _dockerfile,
@@ -108,7 +116,16 @@ def _sbom(arguments: argparse.Namespace, session: Session) -> None:
 
     _check_platform(arguments)
     project = _project(arguments, session)
-    _write_text(arguments, session, lambda: export_sbom(project, standard=arguments.standard))
+    _write_text(arguments, session, lambda: export_sbom(project, standard=arguments.standard or "spdx"))
+
+
+def _check_options(arguments: argparse.Namespace) -> None:
+    for name, formats in _OPTIONS.items():
+        if getattr(arguments, name) and arguments.format not in formats:
+            raise UsageError(
+                f"wardian export: --{name} is for {' and '.join(formats)} alone, not for {arguments.format}",
+                hint=f"leave --{name} out",
+            )
 
 
 def _check_platform(arguments: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wardian.cli import container
+from wardian.cli.misplaced import refuse_beside_image
 from wardian.cli.parser import UsageError
 
 TYPE_CHECKING = False
@@ -39,6 +40,7 @@ def execute(
     arguments: argparse.Namespace, session: Session, words: Sequence[str], *, shell: bool = False
 ) -> int:
     """Run the image; the status is the program's own."""
+    refuse_beside_image(arguments)
     options = container.options(arguments, session)
     from wardian import RunRequest, run_image
 

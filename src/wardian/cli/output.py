@@ -23,8 +23,16 @@ STANDARD = "-"
 
 def add_output(parser: Parser, what: str = "write to FILE; `-` is standard output") -> None:
     """Declare -o and --force."""
-    parser.add_argument("-o", "--output", metavar="FILE", help=what)
+    parser.add_argument("-o", "--output", type=_file_name, metavar="FILE", help=what)
     parser.add_argument("--force", action="store_true", help="replace a FILE that is there already")
+
+
+def _file_name(text: str) -> str:
+    if not text:  # such as of a variable that is not set: it does not mean standard output
+        import argparse
+
+        raise argparse.ArgumentTypeError("the empty name is no file's")
+    return text
 
 
 def check(name: str, session: Session, *, force: bool, binary: bool = True) -> None:

@@ -30,11 +30,11 @@ def colours(stream: TextIO, environment: Mapping[str, str]) -> bool:
     return bool(environment.get("FORCE_COLOR")) or stream.isatty()
 
 
-def near(word: str, names: Iterable[str]) -> str | None:
-    """The one of `names` that `word` most resembles, if any does."""
+def near(word: str, names: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """The one of `names` that `word` most resembles, if any does by at least `cutoff` (difflib's ratio)."""
     import difflib
 
-    return next(iter(difflib.get_close_matches(word, list(names), n=1, cutoff=0.6)), None)
+    return next(iter(difflib.get_close_matches(word, list(names), n=1, cutoff=cutoff)), None)
 
 
 def paint(text: str) -> str:
@@ -136,16 +136,18 @@ class Parser(argparse.ArgumentParser):
         )
         self.add_argument("--offline", action="store_true", help="use only what is on this machine already")
 
-    def add_image(self) -> None:
-        """Add which image is meant: one of the store, or the project's, packed in one of several ways."""
+    def add_image(self, *, platform: str = "with --image: which of its platforms") -> None:
+        """Add which image is meant: one of the store, or the project's, packed in one of several ways.
+
+        `platform` is the help of --platform. Without --compression it is None, which means gzip.
+        """
         self.add_argument(
             "--image", metavar="NAME", help="an image of the store (`wardian image ls`), not the project's"
         )
-        self.add_argument("--platform", metavar="OS/ARCH", help="with --image: which of its platforms")
+        self.add_argument("--platform", metavar="OS/ARCH", help=platform)
         self.add_argument(
             "--compression",
             choices=("gzip", "zstd", "zstd:chunked", "none"),
-            default="gzip",
             help="how the project's layers are packed (default: gzip, which everything reads)",
         )
 

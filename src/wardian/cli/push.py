@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wardian.cli.misplaced import refuse_beside_image
 from wardian.cli.render import seconds, size
 
 TYPE_CHECKING = False
@@ -44,6 +45,7 @@ def execute(arguments: argparse.Namespace, session: Session) -> int:
     """Push, and say what was sent."""
     import time
 
+    refuse_beside_image(arguments)
     start = time.monotonic()
     pushed = _push(arguments, session)
     if arguments.json:
@@ -63,7 +65,7 @@ def _push(arguments: argparse.Namespace, session: Session) -> Pushed:
         project = session.project(offline=arguments.offline, locked=arguments.locked)
         return project.push(
             arguments.reference,
-            compression=arguments.compression,
+            compression=arguments.compression or "gzip",
             insecure=arguments.insecure,
             beside=arguments.beside,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from wardian.cli import output
+from wardian.cli.misplaced import refuse_beside_image
 from wardian.cli.render import size
 
 TYPE_CHECKING = False
@@ -41,6 +42,7 @@ def add_arguments(parser: Parser) -> None:
 
 def execute(arguments: argparse.Namespace, session: Session) -> int:
     """Write the file."""
+    refuse_beside_image(arguments)
     write(arguments.format, arguments, session)
     return 0
 
@@ -62,7 +64,7 @@ def image(arguments: argparse.Namespace, session: Session) -> StoredImage:
     """The image that the arguments name, which is built first if it is the project's."""
     return session.image(
         arguments.image,
-        compression=arguments.compression,
+        compression=arguments.compression or "gzip",
         platform=arguments.platform,
         offline=arguments.offline,
         locked=arguments.locked,

@@ -21,7 +21,17 @@ def ending(source: Source, places: Places) -> list[Block]:
     return [*(block for block in found if block), _execution(source, places)]
 
 
-def own_folders(source: Source) -> str:
+def own_user(source: Source) -> list[str]:
+    """Commands that make the user of wardian's own images, and the folders that are theirs."""
+    return [
+        # A base may have a user of that name, or another of that id, as many published images do.
+        'for name in $(getent passwd user 1000 | cut -d: -f1 | sort -u); do userdel "$name"; done',
+        "useradd --uid 1000 --comment user --create-home --shell /bin/bash user",
+        f"install --directory --owner=1000 --group=0 --mode=0775 {_own_folders(source)}",
+    ]
+
+
+def _own_folders(source: Source) -> str:
     """What the user owns, for a shell: builders do not agree on whose a folder of WORKDIR is."""
     directory = source.execution.directory
     return f"/work {shlex.quote(directory)}" if directory.startswith("/work/") else "/work"

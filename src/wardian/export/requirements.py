@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wardian.project.requirements import EXPORTED
+
 if TYPE_CHECKING:
     from wardian.lock.model import PlatformLock
 
@@ -18,7 +20,7 @@ def requirements_text(lock: PlatformLock, *, hashes: bool = True) -> str:
     version = f", Python {python.interpreter.version}" if python else ""
     options = "--no-deps --require-hashes" if hashes else "--no-deps"
     lines = [
-        f"# Written by wardian from wardian.lock, for {lock.platform}{version}.",
+        f"{EXPORTED}, for {lock.platform}{version}.",
         f"# pip install {options} -r requirements.txt",
     ]
     for package in python.packages if python else ():

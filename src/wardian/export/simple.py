@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wardian.export.base import check_base, default_base
-from wardian.export.ending import ending, own_folders
+from wardian.export.ending import ending, own_user
 from wardian.export.form import PYTHON
 from wardian.export.instructions import run
 from wardian.export.places import comment
@@ -22,11 +22,8 @@ def simple_blocks(source: Source, places: Places) -> list[Block]:
     found = [_system(source, places)]
     if source.locks[0].python:
         found.append(_python(source, places))
-    user = [
-        "useradd --uid 1000 --comment user --create-home --shell /bin/bash user",
-        f"install --directory --owner=1000 --group=0 --mode=0775 {own_folders(source)}",
-    ]
-    return [*found, [*comment("A user who is not root."), *run(user)], *ending(source, places)]
+    user = [*comment("A user who is not root."), *run(own_user(source))]
+    return [*found, user, *ending(source, places)]
 
 
 def _base(source: Source) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from wardian.export import debian_sources
 from wardian.export.base import check_base, default_base
-from wardian.export.ending import ending, own_folders
+from wardian.export.ending import ending, own_user
 from wardian.export.form import APT_ARGUMENTS, DEBIAN, ON, SOURCES, Form
 from wardian.export.instructions import run
 from wardian.export.places import comment
@@ -92,8 +92,7 @@ def _image(source: Source, places: Places) -> Block:
         f"rm -rf {SOURCES} /tmp/{DEBIAN}",
         # Podman takes the folder below a cache mount away with it.
         "mkdir -p /var/cache/apt/archives/partial",
-        "useradd --uid 1000 --comment user --create-home --shell /bin/bash user",
-        f"install --directory --owner=1000 --group=0 --mode=0775 {own_folders(source)}",
+        *own_user(source),
         "chown -R 1000:0 /home/user",
         "chmod -R u=rwX,g=rwX,o=rX /home/user",
     ]

@@ -3,7 +3,8 @@
 Order, the first that speaks wins:
 
 1. `wardian.toml` or `[tool.wardian]` is the spec; no other file is asked.
-2. Else requirements.txt and pyproject.toml's `[project]` dependencies, together.
+2. Else requirements.txt, unless wardian has exported it, and pyproject.toml's `[project]` dependencies,
+   together.
 3. Else what the folder's notebooks and scripts import, or install by `%pip`.
 4. Else, in a folder without code, the data-science preset.
 
@@ -22,7 +23,7 @@ from wardian.errors import SpecError
 from wardian.project import declarations, grammar, presets
 from wardian.project.document import Document, read_text
 from wardian.project.read import PROJECT_FILE, SPEC_FILE, find_spec, project_name, read_document
-from wardian.project.requirements import read_requirements
+from wardian.project.requirements import is_exported, read_requirements
 from wardian.project.spec import Declared, PythonSpec, Spec, SystemSpec
 
 REQUIREMENTS_FILE = "requirements.txt"
@@ -30,6 +31,7 @@ APT_FILE = "apt.txt"
 VERSION_FILE = ".python-version"
 # Declarations of other tools, which are named so that nobody wonders.
 _UNREAD = ("environment.yml", "environment.yaml", "Pipfile", "setup.py", "setup.cfg", "poetry.lock")
+_POETRY = ("tool", "poetry", "dependencies")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,10 +111,10 @@ def _explicit(folder: Path, document: Document, *, with_python: bool) -> Detecti
 
 
 def _placed(error: SpecError, folder: Path, python: PythonSpec, document: Document) -> SpecError:
-    """Say where the spec names a requirement file that is not there; other errors carry their own place."""
+    """Say where the spec names a requirement file that is none; other errors carry their own place."""
     for index, name in enumerate(python.requirements):
         path = os.path.normpath(folder / name)
-        if not os.path.exists(path) and error.message.startswith(f"cannot read {path}:"):
+        if not os.path.isfile(path) and error.message.startswith(f"cannot read {path}:"):
             return document.error(
                 ("python", "requirements", index), error.message, hint="correct or remove the path"
             )
@@ -183,7 +185,11 @@ def _python(folder: Path, sources: list[str], inputs: list[Path]) -> tuple[Pytho
     version = _version(folder, sources)
     files: list[str] = []
     if _is_there(folder / REQUIREMENTS_FILE):
-        files.append(REQUIREMENTS_FILE)
+        # Were an export read as a wish, it would pin the very lock that it was made from.
+        if is_exported(folder / REQUIREMENTS_FILE):
+            sources.append(f"{REQUIREMENTS_FILE} is not read: wardian has exported it from a lock.")
+        else:
+            files.append(REQUIREMENTS_FILE)
     if project is not None and project.dependencies is not None:
         files.append(PROJECT_FILE)
         sources.append(f"{PROJECT_FILE} asks for {_asks(project)}.")
@@ -214,6 +220,8 @@ def _inferred(folder: Path, version: str, sources: list[str], inputs: list[Path]
     tree = walk_tree(folder)
     inputs += [*tree.folders, *tree.files]
     sources += [f"{name} is not read." for name in _UNREAD if _is_there(folder / name)]
+    if _is_there(folder / PROJECT_FILE) and Document.read(folder / PROJECT_FILE, prefix=_POETRY).table():
+        sources.append(f"[{'.'.join(_POETRY)}] in {PROJECT_FILE} is not read.")
     inferred = infer(tree)
     if inferred.empty:
         sources += inferred.notes

@@ -22,6 +22,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+# With this begins what `wardian export requirements` writes: it repeats a lock, and declares nothing.
+EXPORTED = "# Written by wardian from wardian.lock"
+
 # A chain of files longer than this is a mistake; the bound also keeps recursion shallow.
 _MOST_FILES = 64
 
@@ -68,6 +71,11 @@ class _Reading:
             notes=tuple(dict.fromkeys(self.notes)),
             inputs=tuple(dict.fromkeys(path for path, _ in self.seen)),
         )
+
+
+def is_exported(path: Path) -> bool:
+    """Whether wardian has written the file from a lock; raises SpecError for one that cannot be read."""
+    return read_bytes(path).startswith(EXPORTED.encode())
 
 
 def read_requirements(folder: Path, files: Sequence[str]) -> Declared:
