@@ -196,10 +196,10 @@ def test_what_was_written_is_read(
     [
         ({"org.opencontainers.image.ref.name": "2"}, "layout:2"),
         ({"org.opencontainers.image.ref.name": "localhost/me/x:3"}, "localhost/me/x:3"),
-        ({"org.opencontainers.image.ref.name": "../../x"}, "layout@"),
+        ({"org.opencontainers.image.ref.name": "../../x"}, "layout:latest"),
         ({"io.containerd.image.name": "registry.example/x:1"}, "registry.example/x:1"),
-        ({"io.containerd.image.name": "NO NAME"}, "layout@"),
-        ({}, "layout@"),
+        ({"io.containerd.image.name": "NO NAME"}, "layout:latest"),
+        ({}, "layout:latest"),
     ],
 )
 def test_names_that_others_write(
@@ -207,8 +207,21 @@ def test_names_that_others_write(
 ) -> None:
     edit(layout, "index.json", lambda it: it["manifests"][0].update(annotations=annotations))
     (kept,) = load(other, layout, Silent())
-    assert kept.name.familiar.startswith(name)
+    assert kept.name.familiar == name
     assert other.resolve(kept.name.familiar)
+
+
+def test_several_without_a_name_have_their_digests(layout: Path, other: Library) -> None:
+    def edited(content: dict) -> None:  # type: ignore[type-arg]
+        (item,) = content["manifests"]
+        item["annotations"] = {}
+        content["manifests"] = [item, {**item, "annotations": {"org.opencontainers.image.ref.name": "2"}}]
+
+    edit(layout, "index.json", edited)
+    unnamed, tagged = (kept.name.familiar for kept in load(other, layout, Silent()))
+    assert unnamed.startswith("layout@sha256:")
+    assert tagged == "layout:2"
+    assert other.resolve(unnamed)
 
 
 def nest(layout: Path, *more: Descriptor) -> None:
@@ -354,9 +367,10 @@ def test_what_skopeo_wrote_is_read(
     need(shutil.which("skopeo"), "skopeo is not installed")
     image = make_image()
     write_folder(library, image, tmp_path / "x", NAME)
-    run("skopeo", "copy", f"oci:{tmp_path}/x:1", f"oci-archive:{tmp_path}/y.tar:some.where/name:tag")
-    (kept,) = load(other, tmp_path / "y.tar", Silent())
-    assert (str(kept.name), kept.descriptor.digest) == ("some.where/name:tag", image.descriptor.digest)
+    for target, name in (("y.tar:some.where/name:tag", "some.where/name:tag"), ("z.tar", "z:latest")):
+        run("skopeo", "copy", f"oci:{tmp_path}/x:1", f"oci-archive:{tmp_path}/{target}")
+        (kept,) = load(other, tmp_path / target.partition(":")[0], Silent())
+        assert (kept.name.familiar, kept.descriptor.digest) == (name, image.descriptor.digest)
 
 
 def test_blobs_that_are_wrong_are_written_anew(

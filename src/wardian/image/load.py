@@ -84,15 +84,19 @@ def _read(source: Source, library: Library) -> tuple[Found, ...]:
 
 
 def _keep(library: Library, found: tuple[Found, ...], place: str) -> tuple[Kept, ...]:
+    alone = len(found) == 1
     return tuple(
-        library.keep(image.name or _invented(place, image), image.descriptor, origin="loaded")
+        library.keep(image.name or _invented(place, image, alone=alone), image.descriptor, origin="loaded")
         for image in found
     )
 
 
-def _invented(place: str, image: Found) -> Reference:
-    """A name for an image that has none: that of its file or folder, with its tag or its digest."""
+def _invented(place: str, image: Found, *, alone: bool) -> Reference:
+    """A name for an image that has none: that of its file or folder, with its tag, else `latest`.
+
+    Where it is not alone there, one without a tag has its digest: several could not all be the latest.
+    """
     stem = re.sub(r"(\.(tar|tgz|gz|zst|xz|bz2|oci))*$", "", place.lower())
     stem = re.sub(r"[^a-z0-9]+", "-", stem).strip("-")[:100] or "loaded"
     name = Reference.parse(f"{stem}:{image.tag}" if image.tag else stem)
-    return name if image.tag else replace(name, tag="", digest=image.descriptor.digest)
+    return name if image.tag or alone else replace(name, tag="", digest=image.descriptor.digest)
