@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from wardian import Project, RunRequest
 from wardian.api import preparation, warm
 from wardian.api.lockfile import LockFile
 from wardian.api.preparation import _moment, _script_lock
+from wardian.ecosystems.python.model import Interpreter, PythonLock, PythonPackage
 from wardian.errors import (
     DamagedLockError,
     FetchError,
@@ -22,9 +24,10 @@ from wardian.errors import (
     StaleLockError,
     UserError,
 )
-from wardian.lock.text import read_lock
+from wardian.lock.model import Lock
+from wardian.lock.text import read_lock, write_lock
 
-from .conftest import HOST, OTHER, SPEC
+from .conftest import HOST, OTHER, SPEC, part
 
 COMMAND = RunRequest(target=None, arguments=("true",))
 VERBS: dict[str, Callable[[Project], object]] = {
@@ -122,6 +125,12 @@ def test_platforms(folder: Path, lock: Callable[..., str], opened: Callable[...,
 @pytest.mark.parametrize("text", ["yesterday", "", "2026-13-01", "0001-01-01T00:00:00+23:00"])
 def test_a_date_that_is_none(opened: Callable[..., Project], text: str) -> None:
     with pytest.raises(LockError, match="is no date to lock as of"):
+        opened().lock(as_of=text)
+
+
+@pytest.mark.parametrize("text", ["9999-12-31", "9999-12-31T23:59:59Z"])
+def test_a_date_to_come_is_none(opened: Callable[..., Project], text: str) -> None:
+    with pytest.raises(LockError, match=f"'{text}' is no date to lock as of: it is still to come"):
         opened().lock(as_of=text)
 
 
@@ -227,3 +236,60 @@ def test_a_failure_names_inference_where_it_is_about_what_was_inferred(
     with pytest.raises(ResolveError) as caught:
         opened().lock()
     assert (caught.value.hint != "did you mean another?") == is_inferred
+
+
+# --- names to upgrade ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("pandsa", "did you mean pandas?"), ("tre", "did you mean tree?"), ("qqq", "name a package that is in")],
+)
+def test_a_name_to_upgrade_that_nothing_has(
+    folder: Path, lock: Callable[..., str], opened: Callable[..., Project], name: str, hint: str
+) -> None:
+    (folder / "wardian.toml").write_text(f'{SPEC}[python]\npackages = ["Pandas>=2"]\n')
+    locked = lock()
+    with pytest.raises(LockError) as caught:
+        opened().lock(upgrade=["tree", name])
+    assert caught.value.exit_status == 1
+    assert caught.value.message == (
+        f"cannot upgrade {name!r}: no package of that name is locked or asked for"
+    )
+    assert caught.value.hint is not None
+    assert caught.value.hint.startswith(hint)
+    assert (folder / "wardian.lock").read_text() == locked
+    (folder / "wardian.lock").unlink()
+    with pytest.raises(UserError) as other:  # any package may come to be locked: the archive is asked
+        opened().lock(upgrade=[name])
+    assert not isinstance(other.value, LockError)
+
+
+@pytest.mark.parametrize("name", ["tree", "file", "PANDAS", "six", "python", "toolz", "Ipy_Kernel"])
+def test_names_to_upgrade(folder: Path, opened: Callable[..., Project], name: str) -> None:
+    """Locked, asked for, or of the workbench; Python's names in any spelling."""
+    (folder / "wardian.toml").write_text(
+        '[system]\npackages = ["file=1:5.46-5"]\n[python]\npackages = ["pandas[plot]>=2"]\n'
+        'requirements = ["r.txt"]\n'
+    )
+    (folder / "r.txt").write_text(f"six==1.17.0 --hash=sha256:{'ab' * 32}\n")
+    python = PythonLock(
+        interpreter=Interpreter(version="3.13.5", source="debian"),
+        packages=(python_package("toolz"),),
+        workbench=(python_package("ipy-kernel"),),
+    )
+    made = Lock(spec=f"sha256:{'0' * 64}", platforms=(replace(part(), python=python),))
+    (folder / "wardian.lock").write_text(write_lock(made))
+    with pytest.raises(UserError) as caught:  # it gets as far as the archive or the index, which is away
+        opened().lock(upgrade=[name])
+    assert not isinstance(caught.value, LockError)
+
+
+def python_package(name: str) -> PythonPackage:
+    return PythonPackage(
+        name=name,
+        version="1.0",
+        file=f"{name.replace('-', '_')}-1.0-py3-none-any.whl",
+        size=1,
+        sha256="ab" * 32,
+    )

@@ -11,8 +11,10 @@ from wardian.ecosystems.python import interpreter as interpreters
 from wardian.ecosystems.python.model import PythonLock
 from wardian.ecosystems.python.resolve import Request, resolve
 from wardian.ecosystems.python.workbench import resolve_workbench
-from wardian.errors import ResolveError
+from wardian.errors import LockError, ResolveError
 from wardian.lock.model import Lock, PlatformLock
+from wardian.project import grammar
+from wardian.project.kinds import nearest
 from wardian.system import background
 
 if TYPE_CHECKING:
@@ -57,8 +59,10 @@ def resolve_lock(
 ) -> Lock:
     """Resolve a wish. `sandbox` gives a root that holds the image's Python, for sources that must be run.
 
-    Raises ResolveError, FetchError, VerificationError, SpecError.
+    Raises ResolveError, FetchError, VerificationError, SpecError, and LockError for a name to upgrade that
+    nothing has.
     """
+    _check_upgrade(wish)
     parts = tuple(_platform(workshop, wish, platform, sandbox) for platform in sorted(wish.platforms))
     return Lock(spec=digest(wish.spec, wish.declared), platforms=parts)
 
@@ -66,6 +70,29 @@ def resolve_lock(
 def digest(spec: Spec, declared: Declared) -> str:
     """The digest by which a lock knows its spec."""
     return f"sha256:{spec.lock_digest(declared)}"
+
+
+def _check_upgrade(wish: Wish) -> None:
+    """Raise LockError for a name to upgrade that is neither locked nor asked for: it would free nothing.
+
+    Where nothing is locked yet, any package may come to be.
+    """
+    if isinstance(wish.upgrade, bool) or wish.keep is None:
+        return
+    lines = (line.partition(" --hash=")[0] for line in wish.spec.requirements(wish.declared))
+    python = {"python", *(grammar.parse_requirement(line).name for line in lines)}
+    debian = {grammar.debian_name(text) for text in wish.spec.system.packages}
+    for part in wish.keep.platforms:
+        debian |= {package.name for package in part.debian.packages}
+        if part.python:
+            python |= {package.name for package in (*part.python.packages, *part.python.workbench)}
+    for name in wish.upgrade:
+        if name not in debian and grammar.normalize_name(name) not in python:
+            near = nearest(name, tuple(sorted(python | debian)))
+            raise LockError(
+                f"cannot upgrade {name[:100]!r}: no package of that name is locked or asked for",
+                hint=f"did you mean {near}?" if near else "name a package that is in wardian.lock",
+            )
 
 
 def _platform(
