@@ -17,8 +17,11 @@ from pathlib import Path
 import pytest
 from tests.images import link, store_image
 
+from wardian.image.descriptor import CONFIG, MANIFEST
 from wardian.image.library import Library, StoredImage
-from wardian.image.manifest import Execution
+from wardian.image.manifest import Configuration, Execution, Manifest
+from wardian.image.platform import Platform
+from wardian.image.reference import Reference
 from wardian.store.store import Store
 
 SITE = "opt/venv/lib/python3.13/site-packages"
@@ -122,7 +125,23 @@ def test_hostile_names_are_shown_as_text(invoke, library):
     paths = [
         file["path"] for file in json.loads(invoke("image", "size", "example:1", "--json").out)["big_files"]
     ]
-    assert "/work/\ufffd\ufffd" in paths
+    assert "/work/\\xff\\xfe" in paths
+    assert "/work/\\xff\\xfe " in text.partition("Big files")[2]
+
+
+def test_an_image_without_layers(invoke, library, image):
+    configuration = Configuration(
+        architecture=Platform.host().architecture, execution=Execution(), diff_ids=(), history=()
+    )
+    manifest = Manifest(config=library.add(configuration.encode(), CONFIG), layers=())
+    library.keep(Reference.parse("empty:1"), library.add(manifest.encode(), MANIFEST), origin="loaded")
+    assert "0 B in 0 files, 0 B packed in 0 layers" in invoke("image", "size", "empty:1").out
+    assert json.loads(invoke("image", "size", "empty:1", "--json").out)["layers"] == []
+    assert invoke("image", "size", "empty:1", "--html", "-").out.startswith("<!DOCTYPE html>")
+    ET.fromstring(invoke("image", "size", "empty:1", "--svg", "-").out)
+    assert invoke("image", "diff", "empty:1", "empty:1", "--exit-code").status == 0
+    for pair in (("empty:1", "example:1"), ("example:1", "empty:1")):
+        assert invoke("image", "diff", *pair, "--exit-code").err == ""
 
 
 @pytest.mark.parametrize(

@@ -88,8 +88,18 @@ def _short(name: str) -> str:
 
 
 def printable(text: str) -> str:
-    """One line of text: what an image says of itself is anybody's, and may hold a terminal's commands."""
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    """One line of text: what an image says of itself is anybody's, and may hold a terminal's commands.
+
+    A byte that is no UTF-8, half a character in Python's texts (PEP 383), is written as `\\xff`: without it a
+    name would look like another's.
+    """
+    return " ".join("".join(map(_printable, text)).split())
+
+
+def _printable(letter: str) -> str:
+    if "\udc80" <= letter <= "\udcff":
+        return f"\\x{ord(letter) - 0xDC00:02x}"
+    return letter if letter.isprintable() else " "
 
 
 def _as_json(store: ImageStore, image: StoredImage) -> dict[str, object]:

@@ -190,8 +190,8 @@ def as_json(inventory: Inventory, top: int | None) -> dict[str, object]:
 
 
 def legible(text: str) -> str:
-    """Text that can be written as UTF-8: names of files may be of any bytes."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    """Text that can be written as UTF-8: names of files may be of any bytes, and stay different."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _measures(branch: Branch) -> dict[str, object]:

@@ -142,6 +142,8 @@ class _Tree:
         )
 
     def _packed(self, layer: int, size: int) -> int:
+        if not size:  # such as the root of an image that has no layer at all
+            return 0
         told = self.layers[layer]
         return size * told.packed // told.unpacked if told.unpacked else 0
 
