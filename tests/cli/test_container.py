@@ -36,6 +36,11 @@ def test_a_variable_without_value_is_taken_from_outside(session):
     assert container.environment(arguments("-e", "TOKEN", "-e", "NOT_SET"), session) == {"TOKEN": "outside"}
 
 
+def test_a_file_of_variables_may_begin_with_a_mark(session, tmp_path):
+    (tmp_path / "env").write_text("A=1\n", encoding="utf-8-sig")
+    assert container.environment(arguments("--env-file", "env"), session) == {"A": "1"}
+
+
 def test_a_missing_file_of_variables_is_named(session, tmp_path):
     with pytest.raises(UsageError) as caught:
         container.environment(arguments("--env-file", "nowhere"), session)

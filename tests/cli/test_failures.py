@@ -62,7 +62,20 @@ def test_every_error_of_ours_has_its_status(kind, capsys, tmp_path, monkeypatch)
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EMFILE])
+@pytest.mark.parametrize(
+    "number",
+    [
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EROFS,
+        errno.EACCES,
+        errno.EMFILE,
+        errno.EFBIG,
+        errno.ESTALE,
+        errno.EBUSY,
+        errno.ENOTSUP,
+    ],
+)
 def test_what_the_host_forbids_is_no_bug(number, capsys):
     error = OSError(number, os.strerror(number), "/some/file")
     status, _, err = show(error, capsys)
@@ -106,6 +119,37 @@ def test_a_reader_that_goes_away_is_no_error(command):
     assert wardian.stderr.read() == b""
     wardian.stderr.close()
     assert wardian.wait(30) == 141
+
+
+@pytest.mark.parametrize("words", [["--help"], ["ls", "--json"]])
+@pytest.mark.parametrize("is_said", [True, False])
+def test_an_output_that_cannot_be_written_is_named(command, tmp_path, words, is_said):
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [*command, *words],
+            env={**os.environ, "WARDIAN_HOME": str(tmp_path / "home")},
+            stdout=full,
+            stderr=subprocess.PIPE if is_said else full,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 1
+    if is_said:
+        said = (
+            "error: cannot write standard output: No space left on device\n\nhint: look at where it is sent"
+        )
+        assert done.stderr.startswith(said)
+        assert done.stderr.count("\n") == 3
+
+
+def test_an_output_that_is_not_open_for_writing_is_no_bug(command):
+    with open(os.devnull, "rb") as nothing:
+        done = subprocess.run(
+            [*command, "--help"], stdout=nothing, stderr=subprocess.PIPE, timeout=60, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"error: cannot write standard output: Bad file descriptor\n")
 
 
 def test_another_locale_changes_nothing(spawn):

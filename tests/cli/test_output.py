@@ -80,3 +80,10 @@ def test_one_that_comes_at_the_last_moment_stays(
         write(session)
     assert (tmp_path / "x").read_text() == "theirs"
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+@pytest.mark.parametrize("words", [("save",), ("export", "oci"), ("export", "requirements")])
+def test_the_empty_name_is_not_standard_output(invoke, tmp_path: Path, words: tuple[str, ...]) -> None:
+    outcome = invoke("-C", str(tmp_path), *words, "-o", "")
+    assert (outcome.status, outcome.out) == (1, "")
+    assert outcome.err.startswith(f"error: wardian {words[0]}: -o/--output: the empty name is no file's\n")

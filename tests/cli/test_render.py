@@ -73,6 +73,12 @@ def test_columns_of_numbers_end_below_each_other():
     assert render.columns([("a", "1"), ("bb", "100")], right=(1,)) == ["a     1", "bb  100"]
 
 
+def test_what_would_break_a_table_is_escaped():
+    rows = [("a\nb", "1"), ("c\td", "2"), ("\x1b", "3")]
+    assert render.columns(rows) == ["a\\nb  1", "c\\td  2", "\\x1b  3"]
+    assert render.plain("a\nb\tc") == "a\nb\tc"  # messages have lines
+
+
 CHANGES = [
     Change(ecosystem="python", name="numpy", old=None, new="2.3.1"),
     Change(ecosystem="python", name="pandas", old="2.2.0", new="2.3.1"),

@@ -18,8 +18,9 @@ def main() -> NoReturn:
 
     _read_names_as_utf8(os, sys)
     from wardian.cli.entry import run
+    from wardian.cli.streams import open_standard_streams
 
-    _open_standard_streams(os, sys)
+    open_standard_streams()
     status = run(sys.argv[1:], os.environ)
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -36,13 +37,3 @@ def _read_names_as_utf8(os: ModuleType, sys: ModuleType) -> None:
     """
     if sys.getfilesystemencoding() != "utf-8" and "utf8" not in sys._xoptions and sys.executable:
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
-
-
-def _open_standard_streams(os: ModuleType, sys: ModuleType) -> None:
-    """Put /dev/null where a stream was closed (`<&-`): the next file to be opened would take its number."""
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
-        if getattr(sys, name) is None:
-            os.dup2(os.open(os.devnull, os.O_RDWR), number)
-            os.set_inheritable(number, True)
-            stream = open(number, "r" if number == 0 else "w", closefd=False)  # noqa: SIM115 - for good
-            setattr(sys, name, stream)

@@ -92,7 +92,7 @@ def assignment(text: str, outside: Mapping[str, str], *, option: str) -> dict[st
 
 def _read_file(path: str, outside: Mapping[str, str]) -> dict[str, str]:
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:  # as editors of Windows save it
             lines = file.read().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(

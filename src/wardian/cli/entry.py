@@ -64,7 +64,7 @@ class _Invocation:
 
     def _run_verb(self, name: str, words: Sequence[str]) -> int:
         if name not in NAMES:
-            meant = near(name, NAMES)
+            meant = near(name, NAMES) if name != "help" else None  # it resembles `shell`
             hint = f"did you mean `wardian {meant}`?" if meant else "`wardian --help` shows the verbs"
             raise UsageError(f"wardian has no verb {name!r}", hint=hint)
         return self._run_module(name, verb_module(name), words)
@@ -126,7 +126,9 @@ def _folder(word: str, rest: list[str]) -> str:
         return folder
     if word.startswith("-C"):
         return word[2:]
-    meant = near(name, [option for line in OPTIONS for option in line.replace(",", "").split()])
+    # Verbs' own options resemble these by up to 0.67 (--json and --version), misspelt ones by 0.8 and more.
+    known = [option for line in OPTIONS for option in line.replace(",", "").split()]
+    meant = near(name, known, cutoff=0.75)
     hint = f"did you mean {meant}?" if meant else "a verb's own options come after the verb"
     raise UsageError(f"wardian has no option {name} before the verb", hint=hint)
 

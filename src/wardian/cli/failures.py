@@ -8,12 +8,14 @@ reader of our output has gone. A child's own status passes through and never com
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
 
 from wardian.cli.parser import colours
 from wardian.cli.render import json_text, plain
+from wardian.cli.streams import STANDARD_OUTPUT
 from wardian.errors import HostError, UserError, WardianError
 
 TYPE_CHECKING = False
@@ -34,6 +36,10 @@ _HOST_HINTS = {
     errno.ENFILE: "close some programs: the system's table of open files is full",
     errno.EIO: "look at the disk: the kernel's log (`dmesg`) says more",
     errno.ENAMETOOLONG: "use a folder with a shorter path",
+    errno.EFBIG: "raise the limit on the size of files with `ulimit -f unlimited`",
+    errno.ESTALE: "mount the network's disk anew: its server no longer has what was there",
+    errno.EBUSY: "end the program that uses it, or unmount what is mounted there",
+    errno.ENOTSUP: "use a local disk (ext4, xfs or btrfs), for wardian's own data with WARDIAN_HOME",
 }
 
 
@@ -50,7 +56,7 @@ def report(error: BaseException, environment: Mapping[str, str], *, verbose: boo
     _print(failure, environment)
     if verbose and failure.__cause__ is not None:
         cause = plain(f"{type(failure.__cause__).__name__}: {failure.__cause__}")
-        print(f"\ncaused by: {cause}", file=sys.stderr)
+        _say(f"\ncaused by: {cause}")
     return failure.exit_status
 
 
@@ -59,6 +65,10 @@ def _translate(error: BaseException, *, verbose: bool) -> WardianError:
         return error
     if isinstance(error, MemoryError):
         return HostError("out of memory", hint="close other programs or use a machine with more memory")
+    if isinstance(error, OSError) and error.filename == STANDARD_OUTPUT:
+        return HostError(
+            f"cannot write {STANDARD_OUTPUT}: {error.strerror}", hint="look at where it is sent: `>` or `|`"
+        )
     if isinstance(error, OSError) and error.errno in _HOST_HINTS:
         return _host_error(error)
     return _bug(error, verbose=verbose)
@@ -78,7 +88,7 @@ def _bug(error: BaseException, *, verbose: bool) -> WardianError:
 
     text = "".join(traceback.format_exception(error))
     if verbose:
-        print(plain(text), file=sys.stderr)
+        _say(plain(text))
     what = str(error).strip() or "no message"
     place = _save(text)
     hint = f"report it with the file {place}" if place else "run it again with `wardian -v` and report it"
@@ -105,10 +115,12 @@ def _print(failure: WardianError, environment: Mapping[str, str]) -> None:
     text = f"{_details(failure, coloured=coloured)}{red}error:{end} {plain(failure.message)}"
     if failure.hint:
         text += f"\n\n{cyan}hint:{end} {plain(failure.hint)}"
-    try:
+    _say(text)
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(OSError):  # where standard error cannot be written, the status has to do
         print(text, file=sys.stderr, flush=True)
-    except BrokenPipeError:
-        _close_output()
 
 
 def _details(failure: WardianError, *, coloured: bool) -> str:
@@ -124,10 +136,8 @@ def _details(failure: WardianError, *, coloured: bool) -> str:
 
 def _print_json(failure: WardianError) -> None:
     said = {"kind": type(failure).__name__, "message": failure.message, "hint": failure.hint}
-    try:
+    with contextlib.suppress(OSError):  # the failure may be just that it cannot be written
         print(json_text({"error": said}), flush=True)
-    except BrokenPipeError:
-        _close_output()
 
 
 def _close_output() -> None:

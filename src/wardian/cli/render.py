@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 SHORT_KEY = 12  # hexadecimal digits that tell keys apart for people, as other container tools show
 CHANGES_SHOWN = 20  # beyond that a list is no longer read
+_BREAKS = str.maketrans({"\n": "\\n", "\t": "\\t"})
 
 
 def plain(text: str) -> str:
@@ -77,10 +78,14 @@ def count(amount: int, noun: str) -> str:
 
 
 def columns(rows: Sequence[Sequence[str]], *, right: Iterable[int] = ()) -> list[str]:
-    """Rows as aligned lines; the columns whose indexes are in `right` are aligned to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    """Rows as aligned lines; the columns whose indexes are in `right` are aligned to the right.
+
+    Names of files may hold lines and tabs, which would break the table: they are escaped.
+    """
+    flat = [[plain(cell).translate(_BREAKS) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*flat, strict=True)]
     ends = set(right)
-    return ["  ".join(_cells(row, widths, ends)).rstrip() for row in rows]
+    return ["  ".join(_cells(row, widths, ends)).rstrip() for row in flat]
 
 
 def _cells(row: Sequence[str], widths: Sequence[int], right: set[int]) -> list[str]:
