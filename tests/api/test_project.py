@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from wardian import Project, RunRequest
 from wardian.api import declaration, targets, warm
-from wardian.errors import FetchError, SpecError, StoreError
+from wardian.errors import FetchError, RunError, SpecError, StoreError
 from wardian.project.declarations import _script_blocks
 from wardian.project.detect import Detection, detect
 from wardian.store.store import Store
@@ -120,6 +121,27 @@ def test_a_first_spec_that_cannot_be_locked_goes(
     assert (folder / "wardian.toml").read_text() == SPEC
 
 
+# --- targets ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("there", "target", "hint"),
+    [
+        ("n.ipynb", "x.py", "for a command write"),  # their suffixes are alike, and no more
+        ("n.py", "x.py", "for a command write"),
+        ("analysis.ipynb", "analysis.py", "did you mean analysis.ipynb?"),
+        ("train.py", "train", "did you mean train.py?"),
+        ("training.py", "trainin.py", "did you mean training.py?"),
+    ],
+)
+def test_what_a_target_may_have_meant(folder: Path, there: str, target: str, hint: str) -> None:
+    (folder / there).touch()
+    with pytest.raises(RunError) as caught:
+        targets.resolve(targets.preview(str(folder), detect(folder).spec), RunRequest(target=target))
+    assert caught.value.hint is not None
+    assert caught.value.hint.startswith(hint)
+
+
 # --- scripts with an environment of their own ---------------------------------------------------------
 
 _LINES = st.sampled_from(
@@ -203,3 +225,27 @@ def test_a_run_keeps_prune_away(
     assert opened().run(RunRequest(target=None, arguments=("true",))) == 7
     with store.exclusive():
         pass
+
+
+def test_a_folder_whose_path_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"non\xffutf")
+    folder.mkdir()
+    for here in (False, True):
+        with pytest.raises(SpecError) as caught:
+            Project.open(folder, here=here)
+        assert caught.value.message == (
+            f"the path of the project folder {tmp_path}/non\\xffutf is not in UTF-8, "
+            "so it cannot be handed to a container"
+        )
+
+
+def test_the_project_above_such_a_folder_is_opened(folder: Path) -> None:
+    inner = folder / os.fsdecode(b"non\xffutf")
+    inner.mkdir()
+    assert Project.open(inner).folder == folder
+
+
+def test_every_path_has_an_identity() -> None:
+    names = ["/a", "/ä", os.fsdecode(b"/\xff"), os.fsdecode(b"/\xfe")]
+    assert len({warm.identify(name) for name in names}) == 4
+    assert warm.identify("/ä") == hashlib.sha256("/ä\0".encode()).hexdigest()[:24]

@@ -223,7 +223,8 @@ def test_what_cannot_be_edited_is_told_and_left(write, edit, options, message, h
 def test_init_writes_what_was_detected(write):
     folder = write({"a.py": "import sklearn\n"})
     detection = detect(folder)
-    path = write_initial(folder)
+    path, told = write_initial(folder)
+    assert told == detection.sources
     again = detect(folder)
     assert again.spec == detection.spec
     assert again.lock_digest == detection.lock_digest
@@ -231,7 +232,7 @@ def test_init_writes_what_was_detected(write):
     with pytest.raises(SpecError, match=r"wardian\.toml holds a spec already"):
         write_initial(folder)
     path.write_text("not = [toml")
-    assert write_initial(folder, force=True) == path
+    assert write_initial(folder, force=True) == (path, told)
     assert detect(folder).spec == detection.spec
 
 

@@ -18,6 +18,15 @@ def read(tmp_path):
     return call
 
 
+def test_a_file_that_is_not_there(tmp_path):
+    assert read_configuration({"HOME": str(tmp_path)}).registries == {}  # nobody said that there was one
+    path = tmp_path / "config.tml"
+    with pytest.raises(SpecError) as caught:
+        read_configuration({"HOME": str(tmp_path), "WARDIAN_CONFIG": str(path)})
+    assert caught.value.message == f"the configuration that WARDIAN_CONFIG names does not exist: {path}"
+    assert caught.value.hint == "set WARDIAN_CONFIG to the file that is meant, or unset it"
+
+
 def test_mirrors_and_exceptions(read):
     text = """
     [registries."docker.io"]

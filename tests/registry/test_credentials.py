@@ -336,3 +336,24 @@ def test_names_of_registries():
     assert canonical("docker.io/team/v2") == "docker.io/team/v2"
     assert canonical("r.example/Team/x") == "r.example/Team/x"
     assert scopes_of("r.example", "a/b") == ("r.example/a/b", "r.example/a", "r.example")
+
+
+def test_half_characters_of_others_stay(environment, write):
+    path = write("home/.docker/config.json", {"HttpHeaders": {"x": "\ud800"}})
+    find_credentials(environment).put("registry.example", Credential(user="me", password="secret"))
+    content = json.loads(path.read_text())
+    assert content["HttpHeaders"] == {"x": "\ud800"}
+    assert content["auths"]["registry.example"] == {"auth": ME}
+
+
+def test_a_pipe_is_not_waited_for(environment, tmp_path):
+    folder = tmp_path / "home/.docker"
+    folder.mkdir(parents=True)
+    os.mkfifo(folder / "config.json")
+    with pytest.raises(CredentialsError, match=r"config\.json: it is no regular file"):
+        find_credentials(environment).find("registry.example")
+
+
+def test_the_null_device_holds_no_credentials(environment):
+    environment["REGISTRY_AUTH_FILE"] = os.devnull
+    assert find_credentials(environment).find("registry.example") is None

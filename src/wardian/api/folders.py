@@ -43,6 +43,24 @@ def open_folder(folder: str | os.PathLike[str]) -> str:
     return start
 
 
+def check_encoding(folder: str) -> str:
+    """The project's folder, whose path has to be UTF-8; raises SpecError.
+
+    JSON is (RFC 8259, 8.1), and so are the locks, records and images, and what a container's runtime reads.
+    """
+    try:
+        folder.encode()
+    except UnicodeEncodeError as error:
+        from wardian.errors import SpecError
+
+        shown = os.fsencode(folder).decode(errors="backslashreplace")
+        raise SpecError(
+            f"the path of the project folder {shown} is not in UTF-8, so it cannot be handed to a container",
+            hint="rename the folder, or work on a copy",
+        ) from error
+    return folder
+
+
 def find_folder(start: str) -> str:
     """The nearest folder from `start` up that holds a written spec, else `start`; raises SpecError."""
     return find_written(start) or start

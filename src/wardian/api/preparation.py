@@ -305,11 +305,20 @@ def _import_executor() -> None:
 
 
 def _moment(text: str) -> datetime:
-    """A time in UTC from RFC 3339, or a date, which is its beginning; raises LockError."""
+    """A time in UTC from RFC 3339, or a date, which is its beginning; raises LockError.
+
+    Also for what is still to come: the packages of then are not known, and the lock would not last.
+    """
     try:
         moment = datetime.fromisoformat(text)
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError) as error:
         raise LockError(
             f"{text!r} is no date to lock as of", hint="write it as 2026-01-31 or 2026-01-31T12:00:00Z"
         ) from error
+    if moment > datetime.now(UTC):
+        raise LockError(
+            f"{text!r} is no date to lock as of: it is still to come (in UTC)",
+            hint="name one that has been; without any, the newest packages are locked",
+        )
+    return moment

@@ -10,7 +10,7 @@ import contextlib
 import os
 
 from wardian.api import targets, warm
-from wardian.api.folders import find_folder, open_folder
+from wardian.api.folders import check_encoding, find_folder, open_folder
 from wardian.store import usage
 from wardian.system import variables
 from wardian.system.progress import Silent
@@ -57,6 +57,7 @@ class Project:
         self._locked = locked
         self._script = script
         self._preparation: Preparation | None = None
+        self._inferred: tuple[str, ...] | None = None
 
     @classmethod
     def open(
@@ -74,13 +75,13 @@ class Project:
 
         Where there is none, or with `here`, it is `folder` itself. `home` is the store (default:
         $WARDIAN_HOME), `locked` forbids resolving, `offline` the network. Raises SpecError when the folder
-        cannot be read, or when the spec stands in a folder above it and is another user's, and HostError
-        where the current folder was removed.
+        cannot be read or its path is not UTF-8, or when the spec stands in a folder above it and is another
+        user's, and HostError where the current folder was removed.
         """
         outside = os.environ if environment is None else environment
         start = open_folder(folder)
         return cls(
-            start if here else find_folder(start),
+            check_encoding(start if here else find_folder(start)),
             home=os.fspath(home) if home is not None else variables.home(outside),
             environment=outside,
             progress=progress or Silent(),
@@ -112,7 +113,12 @@ class Project:
 
     @property
     def detected(self) -> tuple[str, ...]:
-        """Sentences that say what was read and inferred; empty where a spec is written."""
+        """Sentences that say what was read and inferred; empty where a spec is written.
+
+        After `initialize`, what it was written from.
+        """
+        if self._inferred is not None:
+            return self._inferred
         return () if self.detection.document is not None else self.detection.sources
 
     def initialize(self, *, force: bool = False) -> Path:
@@ -122,7 +128,7 @@ class Project:
         """
         from wardian.project.initial import write_initial
 
-        path = write_initial(self.folder, force=force)
+        path, self._inferred = write_initial(self.folder, force=force)
         self._preparation = None
         return path
 
@@ -158,7 +164,7 @@ class Project:
         named packages change; `as_of` resolves as on a date (RFC 3339); `platforms` are locked beside
         those of the spec. Raises SpecError, ResolveError, FetchError and VerificationError, BuildError for
         a package that tells its needs only when it is built, HostError, and LockError for a lock that is
-        newer or cannot be read, or a date that is none.
+        newer or cannot be read, a date that is none, or a name to upgrade that nothing has.
         """
         return self._prepared().lock(upgrade=upgrade, as_of=as_of, platforms=platforms, discarding=True)
 

@@ -31,7 +31,7 @@ def _writer() -> str:
 
 def identify(folder: str, script: str | None = None) -> str:
     """The name under which a project folder (or a script with an environment of its own) is remembered."""
-    return hashlib.sha256(f"{folder}\0{script or ''}".encode()).hexdigest()[:24]
+    return hashlib.sha256(os.fsencode(f"{folder}\0{script or ''}")).hexdigest()[:24]
 
 
 def record_path(home: str, identity: str) -> str:

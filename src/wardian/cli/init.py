@@ -28,9 +28,8 @@ def add_arguments(parser: Parser) -> None:
 def execute(arguments: argparse.Namespace, session: Session) -> int:
     """Write the file; say where it is and what it came from."""
     project = session.project(here=True)
-    # What is overwritten need not even be readable.
-    detected = [] if arguments.force else list(project.detected)
     path = project.initialize(force=arguments.force)
+    detected = list(project.detected)
     if arguments.json:
         session.print_json({"path": str(path), "detected": detected})
         return 0

@@ -58,7 +58,9 @@ class Configuration:
 
 def read_configuration(environment: Mapping[str, str]) -> Configuration:
     """Read the configuration file and the `WARDIAN_*` variables; raises SpecError."""
-    tables = _read(Path(variables.configuration_file(environment)))
+    tables = _read(
+        Path(variables.configuration_file(environment)), named=bool(environment.get("WARDIAN_CONFIG"))
+    )
 
     def text(table: str, key: str) -> str | None:
         value = environment.get(_variable(table, key)) or tables.get(table, {}).get(key)
@@ -86,11 +88,17 @@ def _variable(table: str, key: str) -> str:
     return f"WARDIAN_{table}_{key}".upper().replace("-", "_")
 
 
-def _read(path: Path) -> dict[str, dict[str, object]]:
+def _read(path: Path, *, named: bool) -> dict[str, dict[str, object]]:
+    """The file's tables, checked; none where it does not exist, unless it was `named`."""
     try:
         tables = tomllib.loads(path.read_text())
-    except FileNotFoundError:
-        return {}
+    except FileNotFoundError as error:
+        if not named:
+            return {}
+        raise SpecError(
+            f"the configuration that WARDIAN_CONFIG names does not exist: {path}",
+            hint="set WARDIAN_CONFIG to the file that is meant, or unset it",
+        ) from error
     except (OSError, ValueError) as error:
         raise SpecError(f"cannot read the configuration {path}: {error}", hint="mend or remove it") from error
     registries = tables.pop(_REGISTRIES, {})

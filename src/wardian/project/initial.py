@@ -17,9 +17,10 @@ from wardian.project.spec import Mount, Spec, Task
 _WIDTH = 96
 
 
-def write_initial(folder: Path, *, force: bool = False) -> Path:
-    """Write `wardian.toml` for what is detected; raises SpecError where a spec stands already.
+def write_initial(folder: Path, *, force: bool = False) -> tuple[Path, tuple[str, ...]]:
+    """Write `wardian.toml` for what is detected; returns its path, and sentences on what was detected.
 
+    Raises SpecError where a spec stands already.
     `force` overwrites a `wardian.toml`, but leaves `[tool.wardian]` alone: that file is not ours.
     """
     from wardian.system.files import write_atomic
@@ -31,7 +32,7 @@ def write_initial(folder: Path, *, force: bool = False) -> Path:
         raise SpecError(f"{standing.path} holds a spec already", hint=f"edit it, or {advice}")
     detection = detect(folder, written=False)
     write_atomic(path, render(detection.spec, detection.sources))
-    return path
+    return path, detection.sources
 
 
 def render(spec: Spec, sources: tuple[str, ...] = ()) -> str:

@@ -152,8 +152,7 @@ class Map:
             if name in entries:
                 raise (at / key).error(f"{quoted(key)} stands here twice, as {quoted(name)}")
             if isinstance(item, dict) and isinstance(self.value, Text):
-                name = ".".join((key, *list(item)[:1]))
-                hint = f"write the whole name in quotes: {quoted(name)}"
+                hint = f"write the whole name in quotes: {quoted(_dotted(key, item))}"
                 raise (at / key).wrong_type(item, self.value.expected, hint=hint)
             entries[name] = self.value.read(item, at / key)
         return self.build(entries)
@@ -162,6 +161,14 @@ class Map:
         """An object with named entries."""
         names: Schema = {"propertyNames": {"pattern": self.name.pattern}} if self.name.pattern else {}
         return {"type": "object", **names, "additionalProperties": self.value.schema()}
+
+
+def _dotted(name: str, value: object) -> str:
+    """The name as it was meant whose dots made TOML's tables of it; of several, the first."""
+    while isinstance(value, dict) and value:
+        key, value = next(iter(value.items()))
+        name = f"{name}.{key}"
+    return name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

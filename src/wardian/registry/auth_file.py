@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import json
 import os
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,7 +107,14 @@ class AuthFile:
 
     def _read(self) -> dict[str, Any]:
         try:
-            with open(self.path, "rb") as file:
+            # Without waiting: at a named pipe, open(2) would wait for a writer.
+            with open(os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+                kind = os.fstat(file.fileno()).st_mode
+                if not (stat.S_ISREG(kind) or stat.S_ISCHR(kind)):  # /dev/null stands for no credentials
+                    raise CredentialsError(
+                        f"cannot read the credentials in {self.path}: it is no regular file",
+                        hint="move it away and log in again",
+                    )
                 data = file.read(_LARGEST)
         except (FileNotFoundError, NotADirectoryError):
             return {}
@@ -143,7 +151,8 @@ class AuthFile:
             content = self._read()
             if not change(content):
                 return False
-            text = json.dumps(content, indent="\t", ensure_ascii=False)
+            # In ASCII: what others wrote may hold half characters ("\ud800"), which UTF-8 has not.
+            text = json.dumps(content, indent="\t")
             files.write_atomic(self.path, text + "\n", durable=True, mode=0o600)
         return True
 

@@ -19,7 +19,7 @@ def home(environment: Mapping[str, str]) -> str:
 
 
 def configuration_file(environment: Mapping[str, str]) -> str:
-    """The user's configuration file, which need not exist."""
+    """The user's configuration file, which need not exist unless $WARDIAN_CONFIG names it."""
     if chosen := environment.get("WARDIAN_CONFIG"):
         return os.path.abspath(chosen)
     return os.path.join(_base(environment, "XDG_CONFIG_HOME", ".config"), "wardian", "config.toml")
