@@ -275,7 +275,9 @@ def test_shells(guests: Guests, name: str) -> None:
 def test_what_cannot_be_run(guests: Guests, name: str) -> None:
     guests.load(name)
     assert "does not say what to run" in guests.fail(name)
-    assert "cannot start 'nosuch'" in guests.fail(name, "nosuch")
+    said = guests.fail(name, "nosuch")
+    assert "cannot start 'nosuch'" in said
+    assert f"in `wardian shell --image {name}`" in said
     other = "arm64" if host_architecture() == "amd64" else "amd64"
     guests.load(name, architecture=other, Cmd=["true"])
     assert f"is for linux/{other}, and this machine is linux/{host_architecture()}" in guests.fail(name)

@@ -24,7 +24,7 @@ from .machine import expect
 class Terminal:
     """A pseudo-terminal with wardian on it, as a person would have it."""
 
-    def __init__(self, descriptor: int, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, descriptor: int, process: subprocess.Popen[str]) -> None:
         self.descriptor = descriptor
         self.process = process
         self.seen = ""
@@ -59,6 +59,12 @@ class Terminal:
         """Change the window's size."""
         fcntl.ioctl(self.descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
+    def close(self) -> None:
+        """Close the window: the kernel hangs up, and tells the session's leader alone."""
+        nothing = os.open(os.devnull, os.O_RDWR)
+        os.dup2(nothing, self.descriptor)
+        os.close(nothing)
+
     def wait(self, seconds: float = 20) -> int:
         """The exit status, once all has been read."""
         end = time.monotonic() + seconds
@@ -79,11 +85,8 @@ def terminal(bench: Bench, *words: str, **options: Any) -> Iterator[Terminal]:
         *words,
         cwd=bench.folder,
         env={"TERM": "xterm", **options.pop("env", {})},
-        stdin=other,
-        stdout=other,
-        stderr=other,
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-        **options,
+        **{**dict.fromkeys(("stdin", "stdout", "stderr"), other), **options},
     )
     os.close(other)
     try:
@@ -146,6 +149,62 @@ def test_a_shell_is_interactive(bench: Bench) -> None:
         shown.type("echo on; exit 5\r")
         shown.expect("on\r\n")
         assert shown.wait() == 5
+
+
+def test_a_closed_window_ends_the_program(bench: Bench) -> None:
+    with terminal(bench, "run", "--", "sh", "-c", "echo ready; exec sleep 60") as shown:
+        shown.expect("ready\r\n")
+        shown.close()
+        assert shown.process.wait(timeout=10) == 128 + signal.SIGHUP
+
+
+def test_a_closed_window_ends_the_shell(plain_bench: Bench) -> None:
+    with terminal(plain_bench, "shell") as shown:
+        shown.expect(r"[$#] ")
+        shown.close()
+        assert shown.process.wait(timeout=10) == 128 + signal.SIGHUP
+
+
+def test_a_closed_window_is_the_programs_to_handle_and_comes_once(bench: Bench) -> None:
+    script = (
+        "import os, signal, time\n"
+        "signal.signal(signal.SIGHUP, lambda *_: os.write(1, b'heard\\n'))\n"
+        "print('ready', flush=True)\n"
+        "end = time.monotonic() + 1.5\n"
+        "while time.monotonic() < end: time.sleep(0.05)\n"
+        "raise SystemExit(9)"
+    )
+    with terminal(bench, "run", "--", "python", "-c", script, stdout=subprocess.PIPE) as shown:
+        assert shown.process.stdout
+        assert shown.process.stdout.readline() == "ready\n"
+        shown.close()
+        assert shown.process.communicate(timeout=10)[0] == "heard\n"
+        assert shown.process.returncode == 9
+
+
+def test_a_closed_window_does_not_reach_a_program_under_nohup(plain_bench: Bench) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        script = "echo ready; sleep 1; echo still; exit 4"
+        with terminal(plain_bench, "run", "--", "sh", "-c", script, stdout=subprocess.PIPE) as shown:
+            assert shown.process.stdout
+            assert shown.process.stdout.readline() == "ready\n"
+            shown.close()
+            assert shown.process.communicate(timeout=10)[0] == "still\n"
+            assert shown.process.returncode == 4
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_why_a_program_cannot_be_started_is_told_once(bench: Bench) -> None:
+    with terminal(bench, "run", "--", "no-such-command") as shown:
+        said = shown.expect("hint:")
+        assert said.count("not found in $PATH") == 1, said
+        assert shown.wait() == 1
+    (bench.folder / "nothing").write_text("x")
+    (bench.folder / "nothing").chmod(0o755)
+    with terminal(bench, "run", "--", "./nothing") as shown:
+        shown.expect("Exec format error")
 
 
 def test_the_terminal_is_left_as_it_was(bench: Bench) -> None:

@@ -139,6 +139,7 @@ class _Wanted:
             keep=request.keep,
             memory=request.memory,
             cpus=request.cpus,
+            shell=f"wardian shell --image {self._name}",
         )
 
     def _find_user(self) -> tuple[int, int, str]:

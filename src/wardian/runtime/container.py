@@ -59,12 +59,15 @@ class Root:
         self.owners = owners
 
 
-def run(runtime: str, config: Mapping[str, Any], root: Root, folder: str) -> int:
+def run(
+    runtime: str, config: Mapping[str, Any], root: Root, folder: str, *, shell: str = "wardian shell"
+) -> int:
     """Run the bundle and wait for its end; returns its exit status (128 + N for signal N).
 
     `runtime` is the path of crun; `folder` an empty folder of the caller's for the bundle, the overlay's
     work folder and the runtime's state. To be called by the main thread, and best of a process without
     others, since it forks. Signals that reach this process are passed on, save those that it ignores.
+    `shell` is what opens a shell in the same container, for the advice of an error.
     Raises HostError when the kernel forbids what is needed and RunError when the program cannot be started.
     """
     overlay.check(root.lowers)
@@ -81,17 +84,18 @@ def run(runtime: str, config: Mapping[str, Any], root: Root, folder: str) -> int
     _write_config(config, root, folder)
     with signals.watching() as (watched, mask):
         reader, writer = os.pipe()
-        apart = signals.is_shielded() and not config["process"]["terminal"]
+        terminal = config["process"]["terminal"]
+        apart = signals.is_shielded() and not terminal
         keeper = os.fork()
         if keeper == 0:
             os.close(reader)
-            _guarded(writer, lambda: _keep(runtime, root, folder, writer, mask, apart))
+            _guarded(writer, lambda: _keep(runtime, root, folder, writer, mask, apart, terminal))
         os.close(writer)
         status = _attend(keeper, reader, watched, apart)
     if status == 1:
         from wardian.runtime import refusals
 
-        refusals.check_started(f"{folder}/log", config)
+        refusals.check_started(f"{folder}/log", config, shell)
     return status
 
 
@@ -169,8 +173,8 @@ def _attend(keeper: int, reader: int, watched: Sequence[signal.Signals], apart: 
                 break
         elif not report.started:
             early = information.si_signo
-        elif apart or information.si_code != _SI_KERNEL:
-            # What the terminal sends has reached the whole foreground group already.
+        elif apart or information.si_code != _SI_KERNEL or _is_hang_up_of_ours(information.si_signo):
+            # What else the terminal sends has reached the whole foreground group already.
             _signal(report.first, information.si_signo)
     report.read()
     os.close(reader)
@@ -182,6 +186,15 @@ def _attend(keeper: int, reader: int, watched: Sequence[signal.Signals], apart: 
     if early and not report.started:
         return 128 + early  # it may have ended the runtime while it made the program
     return 128 - code if code < 0 else code
+
+
+def _is_hang_up_of_ours(number: int) -> bool:
+    """Whether a terminal that is gone told it to this process alone: to the one that leads its session.
+
+    That is so in a multiplexer's window, or as the command of `ssh -t`. Where a shell leads, the group is
+    told as well, once the shell ends.
+    """
+    return number == signal.SIGHUP and os.getsid(0) == os.getpid()
 
 
 def _signal(process: int, number: int) -> None:
@@ -201,7 +214,9 @@ def _guarded(writer: int, work: Callable[[], None]) -> None:
         os._exit(1)
 
 
-def _keep(runtime: str, root: Root, folder: str, writer: int, mask: Mask, apart: bool) -> None:
+def _keep(
+    runtime: str, root: Root, folder: str, writer: int, mask: Mask, apart: bool, terminal: bool
+) -> None:
     """The keeper: enters the namespaces, starts pid 1, waits for it, and ends as it ended."""
     parent = os.getppid()
     if apart:
@@ -214,7 +229,7 @@ def _keep(runtime: str, root: Root, folder: str, writer: int, mask: Mask, apart:
     first = os.fork()
     if first == 0:
         os.close(dead)
-        _guarded(writer, lambda: _become_runtime(runtime, root, folder, writer, alive, mask))
+        _guarded(writer, lambda: _become_runtime(runtime, root, folder, writer, alive, mask, terminal))
     _tell(writer, first=first)
     os.close(writer)
     signals.act(signal.SIG_IGN, mask)  # they are for the program, which answers them in its own time
@@ -223,7 +238,9 @@ def _keep(runtime: str, root: Root, folder: str, writer: int, mask: Mask, apart:
     os._exit(128 - code if code < 0 else code)
 
 
-def _become_runtime(runtime: str, root: Root, folder: str, writer: int, alive: int, mask: Mask) -> None:
+def _become_runtime(
+    runtime: str, root: Root, folder: str, writer: int, alive: int, mask: Mask, terminal: bool
+) -> None:
     # The parent lives in another pid namespace, where getppid() sees it as 0, dead or not. Its end of
     # the pipe tells.
     namespace.die_with_parent(0)
@@ -244,6 +261,10 @@ def _become_runtime(runtime: str, root: Root, folder: str, writer: int, alive: i
         _record_owners(f"{folder}/seccomp", root.owners, writer)
     if os.fork() == 0:
         _watch(f"{folder}/pid", writer)
+    if terminal:
+        # crun writes to standard error what it logs, and refusals.py tells that. The program has a terminal
+        # of its own, so this one is free to go; without a terminal the program inherits it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     signals.act(signal.SIG_DFL, mask)  # which pid 1 ignores, until the runtime passes them on
     os.execv(
         runtime,

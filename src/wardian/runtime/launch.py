@@ -55,7 +55,10 @@ _CERTIFICATE_VARIABLES = (
 
 
 class Command:
-    """What to run and how it differs from the record's defaults."""
+    """What to run and how it differs from the record's defaults.
+
+    `shell` is the command line that opens a shell in the same container, for the advice of errors.
+    """
 
     __slots__ = (
         "arguments",
@@ -68,6 +71,7 @@ class Command:
         "mounts",
         "network",
         "root",
+        "shell",
         "terminal",
         "user",
     )
@@ -87,6 +91,7 @@ class Command:
         keep: str | None = None,
         memory: int | None = None,
         cpus: float | None = None,
+        shell: str = "wardian shell",
     ) -> None:
         self.arguments = list(arguments)
         self.directory = directory
@@ -100,6 +105,7 @@ class Command:
         self.keep = keep
         self.memory = memory
         self.cpus = cpus
+        self.shell = shell
 
 
 def launch(
@@ -112,7 +118,8 @@ def launch(
     containers.
     """
     with prepared(home, record, command, warn) as (root, folder):
-        return container.run(record["runtime"], configure(record, command, outside), root, folder)
+        config = configure(record, command, outside)
+        return container.run(record["runtime"], config, root, folder, shell=command.shell)
 
 
 @contextlib.contextmanager

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def check_started(log: str, config: Mapping[str, Any]) -> None:
+def check_started(log: str, config: Mapping[str, Any], shell: str) -> None:
     """Raise for what the runtime logged: it then never started the program, and ended with 1.
 
+    `shell` is the command line that opens a shell in the same container.
     HostError where it could not hand over system calls, RunError for all else.
     """
     with contextlib.suppress(FileNotFoundError), open(log, errors="replace") as file:
@@ -25,7 +26,7 @@ def check_started(log: str, config: Mapping[str, Any]) -> None:
                 raise _cannot_record(0, last)
             raise RunError(
                 f"cannot start {config['process']['args'][0]!r}: {last}",
-                hint="look at its name and path as the container sees them, in `wardian shell`",
+                hint=f"look at its name and path as the container sees them, in `{shell}`",
             )
 
 
