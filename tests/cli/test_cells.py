@@ -50,6 +50,31 @@ def test_no_other_command_reaches_the_terminal(failure, capsys):
     assert "\033[31mA\\x1b[2J\\u202e\033[0m\n\n\033[1mdied\\x1b[3A\033[0m\n" in said
 
 
+def test_a_long_text_does_not_flood_the_terminal(failure, capsys):
+    first = "\033[31mValueError\033[0m: " + "x" * 3_000_000
+    failure.cell = replace(failure.cell, source="x" * 3_000_000, traceback=f"{first}\nlast")
+    report(failure, {}, verbose=False, json=False)
+    said = capsys.readouterr().err
+    assert len(said) < 3_000
+    assert "ValueError: xxx" in said
+    assert "x …\nlast\n... shortened: the whole is in the saved notebook\n" in said
+
+
+def test_a_long_traceback_is_shown_from_its_end(failure, capsys):
+    failure.cell = replace(failure.cell, traceback="\n".join(f"frame {number}" for number in range(100_000)))
+    report(failure, {}, verbose=False, json=False)
+    said = capsys.readouterr().err
+    assert len(said) < 21_000
+    assert "frame 99999\n... shortened: the whole is in the saved notebook\n" in said
+    assert all(line.startswith("frame ") for line in said.splitlines()[5:-6])
+
+
+def test_a_cut_line_takes_its_colour_with_it(failure, capsys):
+    failure.cell = replace(failure.cell, traceback="\033[31m" + "x" * 992 + "\033[32mgreen\nnext")
+    report(failure, {"FORCE_COLOR": "1"}, verbose=False, json=False)
+    assert "x" * 992 + " …\033[0m\nnext\n... shortened" in capsys.readouterr().err
+
+
 def test_a_failure_without_a_cell(capsys):
     error = NotebookError("a.ipynb: is no notebook", hint="look", kind="invalid")
     report(error, {}, verbose=False, json=False)

@@ -51,6 +51,27 @@ def test_failing_cell(bench: Bench) -> None:
     assert outcome.progress[-3:] == ["note cell 2 of 3: def half():", "advance 1", "end"]
 
 
+def test_the_message_has_the_first_line_of_a_long_text(bench: Bench) -> None:
+    error = bench.run(bench.write("raise ValueError('a table:\\n' + 'x' * 1_000_000)")).failure
+    assert error.message.endswith("cell 1 of 1 failed: ValueError: a table: …")
+    assert error.cell is not None
+    assert len(error.cell.evalue) > 1_000_000
+    error = bench.run(bench.write("raise ValueError('x' * 1_000_000)")).failure
+    assert error.message.endswith(f"ValueError: {'x' * 300} …")
+
+
+def test_an_exception_without_a_text(bench: Bench) -> None:
+    """The kernel fails where it answers: no answer comes, and the run may not wait for it."""
+    source = "class E(Exception):\n    def __str__(self): raise E()\nraise E()"
+    outcome = bench.run(bench.write("print('before')", source, "print('after')"))
+    error = outcome.failure
+    assert (outcome.status, error.kind) == (1, "no-answer")
+    assert error.message == "analysis.ipynb: the kernel gave no answer to cell 2 of 3"
+    assert error.hint == "look at what the cell raises: making its text must not fail"
+    assert "in __str__" in error.detail
+    assert outcome.text_of(0) == "before\n"
+
+
 def test_missing_module(bench: Bench) -> None:
     error = bench.run(bench.write("import no_such_module.deep")).failure
     assert error.message.endswith("ModuleNotFoundError: No module named 'no_such_module'")

@@ -71,9 +71,9 @@ class NotebookResult:
 class NotebookError(RunError):
     """A notebook that did not run to its end.
 
-    `kind` is `cell`, `timeout`, `interrupted`, `kernel-died`, `kernel-start`, `invalid`, `language`,
-    `empty`, `parameters`, `output`, `workbench`, `internal` or `lost` (the driver itself ended). `cell`
-    is where, `detail` what else is known; `executed` and `page` are what was saved of it.
+    `kind` is `cell`, `timeout`, `interrupted`, `no-answer`, `kernel-died`, `kernel-start`, `invalid`,
+    `language`, `empty`, `parameters`, `output`, `workbench`, `internal` or `lost` (the driver itself
+    ended). `cell` is where, `detail` what else is known; `executed` and `page` are what was saved of it.
     """
 
     def __init__(self, message: str, *, hint: str | None, kind: str, exit_status: int = 1) -> None:

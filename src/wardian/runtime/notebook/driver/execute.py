@@ -15,7 +15,7 @@ from typing import Any
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, DeadKernelError
+from nbclient.exceptions import CellExecutionComplete, CellExecutionError, DeadKernelError
 
 from .events import DriverError, Events
 from .source import is_executed
@@ -42,6 +42,13 @@ _SAME_SIGNAL_SECONDS = 0.5
 # ipykernel needs about a second; on a cold disk or a busy machine that has been seen to be twenty.
 _START_SECONDS = 120
 
+# ipykernel answers a cell before it says that it is idle again, but on another socket. Where its own code
+# failed in between, it says so and never answers, and nbclient waits for ever: that is given up after this.
+_ANSWER_SECONDS = 10.0
+
+# Of an exception's text, in the message; the whole stands in the traceback and in the saved notebook.
+_LONGEST_TEXT = 300
+
 _NAME = "wardian"
 
 
@@ -64,9 +71,17 @@ def make_manager(folder: str, workbench: str) -> Any:
 
 
 class _Client(NotebookClient):
-    """nbclient, telling of every output as it comes."""
+    """nbclient, telling of every output as it comes, and when the kernel is done with a cell."""
 
     heard: Callable[[str, str], None] | None = None
+    done: Callable[[], None]
+
+    def process_message(self, msg: Any, cell: Any, cell_index: int) -> Any:
+        try:
+            return super().process_message(msg, cell, cell_index)
+        except CellExecutionComplete:
+            self.done()
+            raise
 
     def output(self, outs: Any, msg: Any, display_id: Any, cell_index: int) -> Any:
         out = super().output(outs, msg, display_id, cell_index)
@@ -104,11 +119,13 @@ class Execution:
         self._log = log
         self._checkpoint = checkpoint
         self._client: Any = _Client(notebook, km=manager, startup_timeout=_START_SECONDS)
+        self._client.done = self._await_answer
         self._ending: DriverError | None = None
         self._place: dict[str, Any] | None = None
         self._busy = False
         self._over = False
         self._ended = 0.0
+        self._alarms: list[asyncio.TimerHandle] = []  # the executed cell's
 
     @property
     def has_begun(self) -> bool:
@@ -163,7 +180,8 @@ class Execution:
             self._client.heard = lambda stream, text: self._events.output(number, stream, text)
         self._events.emit("begin", **position, title=_title(cell.source))
         begin, status = time.monotonic(), "error"
-        alarm = self._set_alarm()
+        if self._timeout is not None:
+            self._set_alarm(self._timeout, self._end_on_timeout)
         self._busy = True
         try:
             await self._client.async_execute_cell(cell, index, execution_count=number)
@@ -172,15 +190,22 @@ class Execution:
             raise self._ending_here(cell, error) or self._cell_failure(cell, error) from error
         finally:
             self._busy = False
-            if alarm is not None:
-                alarm.cancel()
+            while self._alarms:
+                self._alarms.pop().cancel()
             seconds = round(time.monotonic() - begin, 3)
             self._events.emit("end", **position, seconds=seconds, status=status)
 
-    def _set_alarm(self) -> Any:
-        if self._timeout is None:
-            return None
-        return asyncio.get_running_loop().call_later(self._timeout, self._end_on_timeout)
+    def _set_alarm(self, seconds: float, end: Callable[[], None]) -> None:
+        self._alarms.append(asyncio.get_running_loop().call_later(seconds, end))
+
+    def _await_answer(self) -> None:
+        self._set_alarm(_ANSWER_SECONDS, self._end_without_answer)
+
+    def _end_without_answer(self) -> None:
+        message = f"the kernel gave no answer to {_name(self._place)}"
+        hint = "look at what the cell raises: making its text must not fail"
+        detail = self._end_of_log()
+        self._end(DriverError("no-answer", message, hint=hint, detail=detail, cell=self._place))
 
     def _end_on_timeout(self) -> None:
         message = f"{_name(self._place)} took longer than {self._timeout:g} s"
@@ -217,7 +242,8 @@ class Execution:
 
     def _cell_failure(self, cell: Any, error: Any) -> DriverError:
         told = _error_of(cell, error)
-        what = told["ename"] + (f": {told['evalue']}" if told["evalue"] else "")
+        text = _shortened(told["evalue"])
+        what = told["ename"] + (f": {text}" if text else "")
         message = f"{_name(self._place)} failed: {what}"
         hints = {"StdinNotImplementedError": "give the value as a parameter (-p NAME=VALUE)"}
         return DriverError(
@@ -267,6 +293,13 @@ def _error_of(cell: Any, error: Any) -> dict[str, Any]:
             return {"ename": output.ename, "evalue": output.evalue, "traceback": list(output.traceback)}
     traceback = str(error.traceback).splitlines()
     return {"ename": error.ename, "evalue": error.evalue, "traceback": traceback}
+
+
+def _shortened(text: str) -> str:
+    """The first line of an exception's text, cut where it is long: libraries put whole tables into theirs."""
+    text = text.strip()
+    first = text.partition("\n")[0].rstrip()[:_LONGEST_TEXT]
+    return first if first == text else f"{first} …"
 
 
 def _name(place: dict[str, Any] | None) -> str:
