@@ -99,8 +99,10 @@ def project(monkeypatch):
 def test_init(invoke, project):
     outcome = invoke("init")
     assert (outcome.status, outcome.out) == (0, "read requirements.txt\nwrote /p/wardian.toml\n")
-    # What is overwritten is not asked what it says.
-    assert json.loads(invoke("init", "--json", "--force").out) == {"path": "/p/wardian.toml", "detected": []}
+    assert json.loads(invoke("init", "--json", "--force").out) == {
+        "path": "/p/wardian.toml",
+        "detected": ["read requirements.txt"],
+    }
     assert project.asked == [("initialize", False), ("initialize", True)]
 
 

@@ -454,11 +454,59 @@ def test_a_store_that_cannot_be_used_is_no_matter_of_the_configuration(tmp_path:
         "WARDIAN_DEBIAN_SECURITY": f"file://{tmp_path}/security",
         "HOME": str(tmp_path),
     }
+    (tmp_path / "none.toml").touch()
     checks = by_name(diagnose_all(environment))
     assert "configuration" not in checks
     assert "archive" in checks["trixie"].message
-    assert checks["Python index"].ok is False
-    assert checks["Python index"].message.startswith(f"cannot use the store {tmp_path}/file/home")
+    assert checks["store"].ok is False
+    for name in ("Python index", "hard links"):
+        assert (checks[name].ok, checks[name].hint) == (None, "mend the store first")
+        assert checks[name].message == "not tried, because the store's folder cannot be written"
+
+
+def test_a_configuration_that_is_not_there_is_a_finding(tmp_path: Path) -> None:
+    environment = {
+        "WARDIAN_HOME": str(tmp_path / "home"),
+        "WARDIAN_CONFIG": str(tmp_path / "none.toml"),
+        "HOME": str(tmp_path),
+    }
+    checks = by_name(diagnose_all(environment))
+    assert checks["configuration"].ok is False
+    assert "that WARDIAN_CONFIG names does not exist" in checks["configuration"].message
+    assert checks["store"].ok is True
+
+
+def test_a_store_in_a_folder_that_may_not_be_entered(tmp_path: Path) -> None:
+    """As another user: nothing is forbidden to root."""
+    tmp_path.chmod(0)
+    program = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from wardian.runtime.doctor.diagnose import diagnose\n"
+        "if os.geteuid() == 0:\n"
+        "    os.setgroups([])\n"
+        "    os.setresgid(65534, 65534, 65534)\n"
+        "    os.setresuid(65534, 65534, 65534)\n"
+        "for check in diagnose({}, Path(sys.argv[1]), programs={}):\n"
+        "    print(check.name, check.ok, check.message, check.hint, sep='|')\n"
+    )
+    home = f"{tmp_path}/home"
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", program, home], capture_output=True, text=True, timeout=60, check=False
+        )
+    finally:
+        tmp_path.chmod(0o700)
+    assert done.stderr == ""
+    told = dict(line.split("|", 1) for line in done.stdout.splitlines())
+    hint = "set WARDIAN_HOME to a folder that you can write"
+    assert told["store"] == f"False|{home} cannot be written: Permission denied|{hint}"
+    assert (
+        told["hard links"]
+        == "None|not tried, because the store's folder cannot be written|mend the store first"
+    )
+    assert "not tried" in told["overlayfs"]
+    assert "disk space" in told
 
 
 def test_the_store_is_made_for_its_owner_alone(tmp_path: Path) -> None:

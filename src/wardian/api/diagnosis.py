@@ -76,7 +76,7 @@ def _probes(
         _ask_index(open_uv(store, configuration, environment=environment, fetcher=fetcher))
 
     origin = read_indexes(configuration, environment, prefix=Path(sys.prefix)).origin
-    yield Probe(name="Python index", address=f"the index of {origin}", reach=ask)
+    yield Probe(name="Python index", address=f"the index of {origin}", reach=ask, in_store=True)
 
 
 def _ask_index(uv: Uv) -> None:

@@ -113,10 +113,18 @@ def inside(record: Mapping[str, Any], path: str) -> str:
 
 
 def _near(record: Mapping[str, Any], request: RunRequest, target: str) -> str:
-    from difflib import get_close_matches
+    from difflib import SequenceMatcher
+
+    def likeness(name: str) -> float:
+        return SequenceMatcher(None, _stem(target), _stem(name)).ratio()
 
     folder = request.directory or record["folder"]
     known = [*record["tasks"], *(name for name in os.listdir(folder) if name.endswith((".py", ".ipynb")))]
-    if near := get_close_matches(target, known, 3, 0.5):
+    if near := sorted((name for name in known if likeness(name) >= 0.6), key=likeness, reverse=True)[:3]:
         return f"did you mean {' or '.join(near)}?"
     return f"for a command write `wardian run -- {target} …`; for a task add it to [tasks]"
+
+
+def _stem(name: str) -> str:
+    """A name by which files are likened: suffixes alone make x.py and n.py alike."""
+    return name.removesuffix(".py").removesuffix(".ipynb")

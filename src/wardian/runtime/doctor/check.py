@@ -1,4 +1,4 @@
-"""The value that every check gives. Nothing else."""
+"""The value that every check gives, and the one that stands for a check that was left out. Nothing else."""
 
 from __future__ import annotations
 
@@ -17,3 +17,9 @@ class Check:
     ok: bool | None
     message: str
     hint: str | None = None
+
+
+def not_tried(name: str) -> Check:
+    """The check of what needs the store, where that cannot be written: a check of its own says so."""
+    message = "not tried, because the store's folder cannot be written"
+    return Check(name=name, ok=None, message=message, hint="mend the store first")

@@ -34,10 +34,11 @@ def diagnose(
         kernel.check_kernel(host),
         *storage.check_storage(home, temporary or Path(tempfile.gettempdir())),
     ]
-    steps = trial.attempt(home) if storage.is_writable(home) else {}
+    writable = storage.is_writable(home)
+    steps = trial.attempt(home) if writable else {}
     checks += [kernel.check_namespaces(host, steps), kernel.check_seccomp(host)]
-    checks += [storage.check_overlay(host, home, steps), storage.check_hard_links(home)]
+    checks += [storage.check_overlay(host, home, steps), storage.check_hard_links(home, writable=writable)]
     checks += [cgroups.check_cgroups(host)]
     checks += network.check_programs(programs)
-    checks += [network.check_certificates(environment), *network.check_probes(probes)]
+    checks += [network.check_certificates(environment), *network.check_probes(probes, writable=writable)]
     return checks

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wardian.runtime.doctor.check import Check
+from wardian.runtime.doctor.check import Check, not_tried
 
 if TYPE_CHECKING:
     from wardian.runtime.doctor.trial import Steps
@@ -58,8 +58,7 @@ def check_kernel(host: Path) -> Check:
 def check_namespaces(host: Path, steps: Steps) -> Check:
     """Whether an ordinary process may make a user namespace and mount in it; else what forbids it."""
     if not steps:
-        message = "not tried, because the store's folder cannot be written"
-        return Check(name=_NAMESPACES, ok=None, message=message, hint="mend the store first")
+        return not_tried(_NAMESPACES)
     failed = next((step for step in _STEPS if steps.get(step) != 0), None)
     if failed is None:
         return Check(name=_NAMESPACES, ok=True, message="an ordinary process may make them and mount inside")

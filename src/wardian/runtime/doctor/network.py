@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wardian.errors import WardianError
-from wardian.runtime.doctor.check import Check
+from wardian.runtime.doctor.check import Check, not_tried
 from wardian.system import connections
 
 if TYPE_CHECKING:
@@ -22,19 +22,23 @@ _SLOW_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """A server to be reached. `reach` returns when it was; else it raises WardianError or OSError."""
+    """A server to be reached. `reach` returns when it was; else it raises WardianError or OSError.
+
+    `in_store` says that it works in the store.
+    """
 
     name: str
     address: str
     reach: Callable[[], None]
+    in_store: bool = False
 
 
-def check_probes(probes: Sequence[Probe]) -> list[Check]:
-    """Reach every server, all at once."""
+def check_probes(probes: Sequence[Probe], *, writable: bool = True) -> list[Check]:
+    """Reach every server, all at once; `writable` says whether the store is."""
     if not probes:
         return []
     with ThreadPoolExecutor(max_workers=len(probes)) as pool:
-        return list(pool.map(_probe, probes))
+        return list(pool.map(lambda probe: _probe(probe, writable), probes))
 
 
 def check_certificates(environment: Mapping[str, str]) -> Check:
@@ -67,7 +71,9 @@ def _check_program(name: str, find: Callable[[], Path]) -> Check:
     return Check(name=name, ok=True, message=f"{result.stdout.strip()} ({path})")
 
 
-def _probe(probe: Probe) -> Check:
+def _probe(probe: Probe, writable: bool) -> Check:
+    if probe.in_store and not writable:
+        return not_tried(probe.name)
     begin = time.monotonic()
     try:
         probe.reach()

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wardian.runtime.doctor.check import Check
+from wardian.runtime.doctor.check import Check, not_tried
 
 if TYPE_CHECKING:
     from wardian.runtime.doctor.trial import Steps
@@ -54,9 +54,11 @@ def check_overlay(host: Path, home: Path, steps: Steps) -> Check:
     return Check(name=name, ok=False, message=message, hint=_overlay_hint(host, kind, number))
 
 
-def check_hard_links(home: Path) -> Check:
+def check_hard_links(home: Path, *, writable: bool = True) -> Check:
     """Whether files in the store can have several names, which is how images share packages."""
     name = "hard links"
+    if not writable:
+        return not_tried(name)
     try:
         with tempfile.TemporaryDirectory(dir=home, prefix="doctor-") as folder:
             first = Path(folder, "first")
@@ -144,7 +146,8 @@ def _overlay_hint(host: Path, kind: str, number: int) -> str:
 
 
 def _existing(path: Path) -> Path:
-    return next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
+    # os.path's: pathlib's raises for what lies in a folder that may not be entered, up to Python 3.13.
+    return next(place for place in (path.absolute(), *path.absolute().parents) if os.path.exists(place))
 
 
 def _gigabytes(count: int) -> str:
